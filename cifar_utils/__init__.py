@@ -1,0 +1,41 @@
+"""Helpers for the CIFAR-10 tutorial notebooks: data, models, evaluation, plots.
+
+Importing this package, or its ``data``, ``evaluation``, ``plotting`` and ``ledger``
+modules, does not import TensorFlow or Keras; ``cifar_utils.models`` does.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+__version__ = "0.1.0"
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what native code prints to stderr, and show it only if the block raises.
+
+    TensorFlow's C++ libraries greet on stderr while they are being loaded, before any
+    of their own log levels is read. Warnings of Python are not touched.
+
+    Examples
+    --------
+    >>> with quiet_stderr():
+    ...     exit_status = os.system("echo greetings >&2")
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            kept.seek(0)
+            os.write(2, kept.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,275 @@
+"""Find, verify and load CIFAR-10.
+
+The data set: 60,000 colour photographs of 32 x 32 pixels in ten classes, 50,000 for
+training and 10,000 for testing (A. Krizhevsky, "Learning Multiple Layers of Features
+from Tiny Images", 2009). Images stay ``uint8`` (154 MB instead of 614 MB as
+``float32``); the models of this package scale them themselves.
+
+The test images have a door of their own, :func:`load_cifar10_test`, so that nobody
+opens it by accident: look at them once, at the end, when every choice is made.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cifar_utils.storage import (
+    DatasetError,
+    download,
+    find_cifar10,
+    fingerprint,
+    read_split,
+)
+
+__all__ = [
+    "CLASS_NAMES",
+    "SYNTHETIC",
+    "Cifar10",
+    "DatasetError",
+    "channel_statistics",
+    "check_images",
+    "find_cifar10",
+    "fingerprint",
+    "load_cifar10",
+    "load_cifar10_test",
+    "profile",
+]
+
+CLASS_NAMES = (
+    "airplane", "automobile", "bird", "cat", "deer",
+    "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+SYNTHETIC = "synthetic stand-in"
+
+
+@dataclass(frozen=True)
+class Cifar10:
+    """Training and validation images, as :func:`load_cifar10` returns them.
+
+    Attributes
+    ----------
+    x_train, x_val : ndarray of uint8, shape (n, 32, 32, 3)
+        Images: rows, columns, then red, green and blue from 0 to 255. C-contiguous.
+    y_train, y_val : ndarray of int64, shape (n,)
+        Labels from 0 to 9, indices into ``CLASS_NAMES``.
+    name : str
+        What the images are: ``"cifar10"`` for the official release, ``"cifar10-q75"``
+        for its JPEG copy, ``"synthetic stand-in"``, or ``"unofficial copy"``.
+    fingerprint : str
+        SHA-256 over the pixels, then the labels, of the whole training split.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_val: np.ndarray
+    y_val: np.ndarray
+    name: str
+    fingerprint: str
+
+
+def load_cifar10(
+    source: str = "auto",
+    data_dir: str | os.PathLike | None = None,
+    val_size: int = 5_000,
+    seed: int = 0,
+    limit: int | None = None,
+) -> Cifar10:
+    """Load the training images, a part of them set aside for validation.
+
+    Parameters
+    ----------
+    source : {"auto", "cifar10", "synthetic"}
+        ``"cifar10"`` looks in ``data_dir`` if given, else in the folder that the
+        environment variable ``CIFAR10_DIR`` names if set, else in the caches of this
+        package and of Keras; failing that it downloads the official archive (170 MB).
+        ``"synthetic"`` draws a stand-in, and says so. ``"auto"`` means the
+        environment variable ``CIFAR_UTILS_SOURCE`` if set, else ``"cifar10"``.
+    data_dir : path, optional
+        A folder with the official ``cifar-10-batches-py`` files, or its parent.
+    val_size : int
+        Validation images; the same number of each class, so a multiple of ten.
+    seed : int
+        Chooses which images are set aside. The same seed gives the same split.
+    limit : int, optional
+        Keep at most this many training images, the same number of each class.
+
+    Returns
+    -------
+    Cifar10
+        Training and validation arrays, disjoint, in the order of the files.
+
+    Raises
+    ------
+    DatasetError
+        If the images are not to be had, or a file is damaged or not CIFAR-10.
+    ValueError
+        If an argument is not one of the above.
+
+    Examples
+    --------
+    >>> data = load_cifar10("synthetic", val_size=100, limit=200)  # doctest: +ELLIPSIS
+    Note: these are drawn pictures, a synthetic stand-in...
+    >>> data.x_train.shape, data.x_train.dtype, data.y_val.shape
+    ((200, 32, 32, 3), dtype('uint8'), (100,))
+    """
+    for label, value in (("val_size", val_size), ("limit", limit)):
+        _check_count(label, value)
+    folder = _resolve(source, data_dir)
+    if folder is None:
+        wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
+        images, labels, name, digest = _draw(wanted, seed=0)
+    else:
+        images, labels, name, digest = read_split(folder, "train")
+    train, val = _stratified_split(labels, val_size, seed, limit)
+    x_val, y_val, y_train = images[val], labels[val], labels[train]
+    # Move the training rows to the front of the array they are in, then give back the
+    # rest: a plain `images[train]` would for a moment need the memory twice.
+    for start in range(0, len(train), 10_000):
+        rows = train[start : start + 10_000]
+        images[start : start + len(rows)] = images[rows]
+    images.resize((len(train), 32, 32, 3), refcheck=False)
+    return Cifar10(images, y_train, x_val, y_val, name, digest)
+
+
+def load_cifar10_test(
+    source: str = "auto",
+    data_dir: str | os.PathLike | None = None,
+    limit: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Open the sealed test set: once, at the end, when every choice is made.
+
+    Parameters
+    ----------
+    source, data_dir
+        As for :func:`load_cifar10`.
+    limit : int, optional
+        Keep at most this many images, the same number of each class.
+
+    Returns
+    -------
+    x_test : ndarray of uint8, shape (10000, 32, 32, 3)
+    y_test : ndarray of int64, shape (10000,)
+
+    Raises
+    ------
+    DatasetError, ValueError
+        As for :func:`load_cifar10`.
+    """
+    _check_count("limit", limit)
+    folder = _resolve(source, data_dir)
+    if folder is None:
+        images, labels, *_ = _draw(10_000 if limit is None else min(limit, 10_000), seed=1)
+    else:
+        images, labels, *_ = read_split(folder, "test")
+    keep, _ = _stratified_split(labels, 0, 0, limit)
+    return (images, labels) if len(keep) == len(labels) else (images[keep], labels[keep])
+
+
+def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel, over all pixels of all images.
+
+    Compute them from the training split alone: the validation and test images stand
+    for pictures that nobody has seen yet.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width, 3)
+
+    Returns
+    -------
+    mean, std : ndarray of float64, shape (3,)
+        On the scale from 0 (black) to 1 (full intensity).
+
+    Examples
+    --------
+    >>> black_and_white = np.stack([np.zeros((2, 2, 3)), np.full((2, 2, 3), 255)])
+    >>> channel_statistics(black_and_white.astype("uint8"))
+    (array([0.5, 0.5, 0.5]), array([0.5, 0.5, 0.5]))
+    """
+    check_images(images)
+    # Only 256 values occur, so counting them is exact and needs no float copy.
+    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])
+    share, level = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
+    mean = share @ level
+    return mean, np.sqrt(np.sum(share * (level - mean[:, None]) ** 2, axis=1))
+
+
+def check_images(images: np.ndarray) -> None:
+    """Raise ValueError unless `images` is uint8 of shape (n, height, width, 3), n > 0."""
+    shape, dtype = getattr(images, "shape", None), getattr(images, "dtype", None)
+    if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape or dtype != np.uint8:
+        raise ValueError(
+            "Expected images as a uint8 array of shape (n, height, width, 3), n at least 1. "
+            f"Received: {type(images).__name__} of shape {shape} and dtype {dtype}."
+        )
+
+
+def profile() -> str:
+    """Return ``"full"`` or ``"smoke"``, from the environment variable CIFAR_UTILS_PROFILE.
+
+    The smoke profile runs a notebook on few images and epochs, to see that it works;
+    its figures say nothing.
+    """
+    value = os.environ.get("CIFAR_UTILS_PROFILE", "full")
+    if value not in ("full", "smoke"):
+        raise ValueError(f"Expected CIFAR_UTILS_PROFILE 'full' or 'smoke'. Received: {value!r}.")
+    return value
+
+
+def _check_count(label: str, value: int | None) -> None:
+    """Sizes are multiples of ten, so that every class gets the same share."""
+    if value is None and label == "limit":
+        return
+    lowest = 10 if label == "limit" else 0
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < lowest or value % 10:
+        raise ValueError(
+            f"Expected {label} to be a multiple of ten, {lowest} or more. Received: {value!r}."
+        )
+
+
+def _resolve(source: str, data_dir: str | os.PathLike | None) -> Path | None:
+    """The folder to read, fetched if need be; None stands for the stand-in."""
+    if source == "auto" and data_dir is None:
+        source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
+    if source not in ("auto", "cifar10", "synthetic"):
+        raise ValueError(f"Expected source 'auto', 'cifar10' or 'synthetic'. Received: {source!r}.")
+    if source == "synthetic":
+        if data_dir is not None:
+            raise ValueError(
+                "Expected no data_dir with source='synthetic', whose pictures are drawn. "
+                f"Received: {os.fspath(data_dir)!r}."
+            )
+        return None
+    return find_cifar10(data_dir) or download()
+
+
+def _draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, str, str]:
+    from cifar_utils.synthetic import draw_images
+
+    print(
+        f"Note: these are drawn pictures, a {SYNTHETIC} for CIFAR-10. "
+        "Accuracies on them say nothing about CIFAR-10."
+    )
+    images, labels = draw_images(count, seed=seed)
+    return images, labels, SYNTHETIC, fingerprint(images, labels)
+
+
+def _stratified_split(
+    labels: np.ndarray, val_size: int, seed: int, limit: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted row numbers of the training and the validation part."""
+    rng = np.random.default_rng(seed)
+    train, val = [], []
+    for label in range(10):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        if len(rows) <= val_size // 10:
+            raise ValueError(
+                f"Expected val_size to leave images of every class for training. Received: "
+                f"val_size={val_size} with {len(rows)} images of class {CLASS_NAMES[label]}."
+            )
+        val.append(rows[: val_size // 10])
+        train.append(rows[val_size // 10 :][: None if limit is None else limit // 10])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(val))
