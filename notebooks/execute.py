@@ -1,0 +1,156 @@
+"""Run the notebooks: `make tutorial`, `make notebooks` and a part of `make test`.
+
+A notebook's source is the script of the same name in ``src/``; this runs it in a fresh
+kernel and writes the executed notebook, in place or, with ``--output``, elsewhere
+together with a web page. With ``--check``, nbval runs the committed notebooks instead
+and compares the outputs of the cells marked for it. With ``--prose``, nothing is run:
+text that changed in the scripts goes into the notebooks, whose outputs stay.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+
+from cifar_utils.data import find_cifar10
+
+HERE = Path(__file__).resolve().parent
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+CELL_TIMEOUT = {"smoke": 300, "full": 3600}  # seconds
+
+
+def choose_data() -> str:
+    """Set the data source for the kernels, never one that has to be downloaded."""
+    if source := os.environ.get("CIFAR_UTILS_SOURCE"):
+        return f"the source {source!r}, as CIFAR_UTILS_SOURCE says"
+    if folder := find_cifar10():
+        os.environ["CIFAR10_DIR"] = str(folder)
+        return f"the CIFAR-10 files in {folder}"
+    os.environ["CIFAR_UTILS_SOURCE"] = "synthetic"
+    return "the drawn stand-in, as CIFAR-10 is not on this machine (`make data` fetches it)"
+
+
+def as_notebook(script: Path) -> nbformat.NotebookNode:
+    """Read a script as a notebook without outputs."""
+    notebook = jupytext.read(script)
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
+    for i, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{i:02d}"  # the same ids each time, so that diffs stay small
+    return notebook
+
+
+def update_prose(script: Path, target: Path) -> None:
+    """Bring the script's text into the executed notebook, whose code must be the same."""
+    notebook, executed = as_notebook(script), nbformat.read(target, as_version=4)
+    done = [cell for cell in executed.cells if cell.cell_type == "code"]
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.source for cell in cells] != [cell.source for cell in done]:
+        sys.exit(
+            f"Expected {script.name} with the code that was run. Received: other code."
+        )
+    for cell, before in zip(cells, done, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    notebook.metadata = executed.metadata
+    nbformat.write(notebook, target)
+
+
+def execute(script: Path, target: Path, timeout: int, with_html: bool) -> None:
+    """Run one script as a notebook; write what came of it, also if a cell failed."""
+    notebook = as_notebook(script)
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(HERE)}},
+    )
+    try:
+        client.execute()
+    finally:
+        nbformat.write(notebook, target)
+        if with_html:
+            page, _ = HTMLExporter().from_notebook_node(notebook)
+            target.with_suffix(".html").write_text(page, encoding="utf-8")
+
+
+def check(notebooks: list[Path]) -> int:
+    """Run nbval over the committed notebooks in the smoke profile."""
+    os.environ["CIFAR_UTILS_PROFILE"] = "smoke"
+    print(
+        f"Checking {len(notebooks)} notebooks under nbval on {choose_data()}.",
+        flush=True,
+    )
+    options = ["--nbval-lax", "--nbval-current-env", "--nbval-kernel-name=python3"]
+    timeout = f"--nbval-cell-timeout={CELL_TIMEOUT['smoke']}"
+    command = [sys.executable, "-m", "pytest", "-q", *options, timeout]
+    return subprocess.run([*command, *map(str, notebooks)], check=False).returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="which, e.g. 02 (default: all)")
+    parser.add_argument("--profile", choices=("full", "smoke"), default="full")
+    parser.add_argument(
+        "--output", type=Path, help="folder for notebooks and web pages"
+    )
+    parser.add_argument("--check", action="store_true", help="run nbval instead")
+    parser.add_argument(
+        "--prose", action="store_true", help="update the text, run nothing"
+    )
+    options = parser.parse_args()
+    names = options.names or [""]
+    scripts = [
+        p
+        for p in sorted((HERE / "src").glob("*.py"))
+        if p.name.startswith(tuple(names))
+    ]
+    if not scripts:
+        parser.error(f"no notebook's name starts with {' or '.join(names)}")
+    if options.check:
+        return check([HERE / f"{script.stem}.ipynb" for script in scripts])
+
+    if options.prose:
+        for script in scripts:
+            update_prose(script, HERE / f"{script.stem}.ipynb")
+        return 0
+
+    folder = (options.output or HERE).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["CIFAR_UTILS_PROFILE"] = options.profile
+    print(
+        f"Running {len(scripts)} notebooks, {options.profile} profile, on {choose_data()}."
+    )
+    failed = 0
+    for i, script in enumerate(scripts, start=1):
+        print(f"[{i}/{len(scripts)}] {script.stem} … ", end="", flush=True)
+        start, target = time.perf_counter(), folder / f"{script.stem}.ipynb"
+        try:
+            execute(
+                script,
+                target,
+                CELL_TIMEOUT[options.profile],
+                options.output is not None,
+            )
+            print(f"{(time.perf_counter() - start) / 60:.1f} min")
+        except (CellExecutionError, CellTimeoutError, DeadKernelError):
+            failed += 1
+            print(f"failed\n{traceback.format_exc(limit=0)}")
+    kinds = (
+        "Executed notebooks and web pages" if options.output else "Executed notebooks"
+    )
+    print(f"{kinds} are in {os.path.relpath(folder)}/.")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
