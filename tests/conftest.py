@@ -1,0 +1,106 @@
+"""What the tests share: a clean environment, small CIFAR-10 folders, closed figures."""
+
+import os
+import pickle
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from cifar_utils import storage
+
+REAL_FOLDER = os.environ.get("CIFAR10_DIR")  # before the fixture below takes it away
+ROWS = 100  # images in each file of a small folder, ten of each class
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path_factory):
+    """No test sees the variables or the caches of the user who runs it."""
+    for name in ("CIFAR10_DIR", "CIFAR_UTILS_SOURCE", "CIFAR_UTILS_PROFILE", "KERAS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def real_folder() -> Path:
+    if not REAL_FOLDER:
+        pytest.skip("needs CIFAR10_DIR")
+    return Path(REAL_FOLDER)
+
+
+class _Python2Pickler(pickle._Pickler):
+    """Writes text and bytes as Python 2 did, which made the official files."""
+
+    def _save_string(self, text):
+        content = text.encode("latin1") if isinstance(text, str) else bytes(text)
+        self.write(pickle.BINSTRING + struct.pack("<i", len(content)) + content)
+        self.memoize(text)
+
+    dispatch = pickle._Pickler.dispatch | {str: _save_string, bytes: _save_string}
+
+
+def _write_official(path: Path, batch: dict) -> None:
+    with path.open("wb") as file:
+        _Python2Pickler(file, protocol=2).dump(batch)
+    path.write_bytes(path.read_bytes().replace(b"numpy._core.", b"numpy.core."))
+
+
+@pytest.fixture
+def write_official():
+    """Function (path, batch): pickle one batch as the official files are pickled."""
+    return _write_official
+
+
+@pytest.fixture
+def make_folder(tmp_path, monkeypatch):
+    """Function (where, seed): six files of 100 images in the official layout."""
+    monkeypatch.setattr(storage, "ROWS", ROWS)
+
+    def make(where="small", seed=0) -> SimpleNamespace:
+        folder = tmp_path / where / storage.FOLDER
+        folder.mkdir(parents=True)
+        rng = np.random.default_rng(seed)
+        images = rng.integers(0, 256, (6 * ROWS, 32, 32, 3), dtype=np.uint8)
+        labels = np.concatenate(
+            [rng.permutation(np.repeat(np.arange(10), ROWS // 10)) for _ in range(6)]
+        )
+        planes = images.transpose(0, 3, 1, 2).reshape(-1, 3 * 32 * 32)
+        for k, name in enumerate(storage.FILES["train"] + storage.FILES["test"]):
+            rows = slice(k * ROWS, (k + 1) * ROWS)
+            batch = {"batch_label": name, "labels": labels[rows].tolist(), "data": planes[rows]}
+            _write_official(folder / name, batch)
+        return SimpleNamespace(
+            folder=folder,
+            x=images[: 5 * ROWS],
+            y=labels[: 5 * ROWS],
+            x_test=images[5 * ROWS :],
+            y_test=labels[5 * ROWS :],
+        )
+
+    return make
+
+
+@pytest.fixture
+def small(make_folder) -> SimpleNamespace:
+    """A folder with 500 training and 100 test images, and what they should be read as."""
+    return make_folder()

@@ -1,0 +1,134 @@
+"""Accuracy with its interval, the table of classes, and labels that are refused."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import precision_recall_fscore_support
+
+from cifar_utils.data import CLASS_NAMES
+from cifar_utils.evaluation import accuracy_interval, check_labels, classification_table
+
+WRONG_LABELS = [
+    pytest.param(np.zeros((4, 1), int), np.zeros(4, int), id="column of true labels"),
+    pytest.param(np.zeros(4, int), np.zeros((4, 1), int), id="column of predictions"),
+    pytest.param(np.zeros(4, int), np.zeros((4, 10), int), id="rows of scores"),
+    pytest.param(np.zeros(4), np.zeros(4, int), id="float labels"),
+    pytest.param(np.zeros(4, int), np.zeros(4), id="float predictions"),
+    pytest.param(np.zeros(4, bool), np.zeros(4, bool), id="bools"),
+    pytest.param(["cat"] * 4, ["dog"] * 4, id="text"),
+    pytest.param(np.zeros(4, int), np.zeros(5, int), id="unequal lengths"),
+    pytest.param(np.zeros(4, int), np.zeros(1, int), id="one prediction for all"),
+    pytest.param(np.zeros(0, int), np.zeros(0, int), id="empty"),
+]
+
+
+def predictions(right, n):
+    return np.zeros(n, int), np.repeat([0, 1], [right, n - right])
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize(
+    ("right", "n"), [(0, 1), (1, 1), (0, 10), (10, 10), (3, 7), (7_213, 10_000), (9_999, 10_000)]
+)
+def test_interval_is_wilsons(right, n, confidence):
+    interval = accuracy_interval(*predictions(right, n), confidence=confidence)
+    known = binomtest(right, n).proportion_ci(confidence, method="wilson")
+    assert interval.accuracy == right / n
+    assert interval.low == pytest.approx(known.low, abs=1e-12)
+    assert interval.high == pytest.approx(known.high, abs=1e-12)
+
+
+def test_interval_of_a_published_example():
+    # 81 of 263: Newcombe, "Two-sided confidence intervals for the single proportion", 1998.
+    interval = accuracy_interval(*predictions(81, 263))
+    assert (round(interval.low, 4), round(interval.high, 4)) == (0.2553, 0.3662)
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_accuracy_lies_in_its_interval_and_both_in_0_to_1(share):
+    for n in range(1, 400):
+        accuracy, low, high = accuracy_interval(*predictions(round(share * n), n))
+        assert 0 <= low <= accuracy <= high <= 1, n
+        assert low < high
+
+
+def test_interval_reads_as_percentages():
+    assert str(accuracy_interval(*predictions(75, 100))) == "75.0% (65.7% to 82.5%)"
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, float("nan")])
+def test_confidence_must_lie_between_0_and_1(confidence):
+    with pytest.raises(ValueError, match="Expected confidence between 0 and 1"):
+        accuracy_interval([0], [0], confidence=confidence)
+
+
+@pytest.mark.parametrize(("y_true", "y_pred"), WRONG_LABELS)
+def test_interval_refuses_other_labels(y_true, y_pred):
+    with pytest.raises(ValueError, match=r"Expected labels .*Received"):
+        accuracy_interval(y_true, y_pred)
+
+
+def test_table_has_the_values_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(0, 10, 500)
+    y_pred = np.where(rng.random(500) < 0.6, y_true, rng.integers(0, 10, 500))
+    table = classification_table(y_true, y_pred, CLASS_NAMES)
+    known = precision_recall_fscore_support(y_true, y_pred)
+    assert list(table.columns) == ["precision", "recall", "f1", "images"]
+    assert list(table.index) == [*CLASS_NAMES, "mean"]
+    np.testing.assert_allclose(table.iloc[:10].to_numpy().T, known)
+    np.testing.assert_allclose(table.loc["mean"].iloc[:3], np.mean(known[:3], axis=1))
+    assert table["images"].dtype.kind == "i"
+    assert table.loc["mean", "images"] == 500
+
+
+def test_class_without_images_stays_in_the_table():
+    table = classification_table([0, 1, 1], [0, 1, 0], CLASS_NAMES)
+    assert list(table.index) == [*CLASS_NAMES, "mean"]
+    assert table.loc["truck"].tolist() == [0, 0, 0, 0]
+
+
+def test_class_never_predicted_has_precision_0_and_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = classification_table([0, 1, 2, 3], [0, 0, 0, 0], CLASS_NAMES)
+    assert table.loc["automobile", ["precision", "recall", "f1"]].tolist() == [0, 0, 0]
+    assert table.loc["automobile", "images"] == 1
+    assert table.loc["airplane", "precision"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred"),
+    [
+        *WRONG_LABELS,
+        pytest.param([0, 10], [0, 1], id="label 10"),
+        pytest.param([0, 1], [0, -1], id="prediction -1"),
+    ],
+)
+def test_table_refuses_other_labels(y_true, y_pred):
+    with pytest.raises(ValueError, match=r"Expected labels .*Received"):
+        classification_table(y_true, y_pred, CLASS_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "message"),
+    [
+        ([[0], [1]], [0, 1], r"shape \(2, 1\)"),
+        ([0.0, 1.0], [0, 1], "float64"),
+        ([True, False], [0, 1], "bool"),
+        ([], [], r"shape \(0,\)"),
+        ([0, 1, 2], [0, 1], "3 and 2"),
+        ([0, 10], [0, 1], "labels from 0 to 10"),
+        ([0, 1], [-1, 1], "labels from -1 to 1"),
+    ],
+    ids=["column", "floats", "booleans", "empty", "unequal", "too large", "negative"],
+)
+def test_bad_labels_get_an_error_that_says_what_came(y_true, y_pred, message):
+    with pytest.raises(ValueError, match=rf"(?s)Expected labels.*Received: .*{message}"):
+        classification_table(y_true, y_pred, CLASS_NAMES)
+
+
+def test_good_labels_pass():
+    check_labels(np.array([0, 9], np.uint8), [1, 2], num_classes=10)

@@ -1,0 +1,144 @@
+"""The networks are the published ones, take raw pixels, and survive a file."""
+
+import keras
+import numpy as np
+import pytest
+
+from cifar_utils.models import build_model, list_models
+
+COUNTS = {  # trainable, frozen
+    "plain_cnn": (308_394, 896),
+    "dense_head_cnn": (2_491_838, 3_144),
+    "valid_cnn": (296_394, 832),
+    "residual_cnn": (2_333_962, 1_408),
+}
+PLAIN_STAGES = [
+    *[(32, 32, 32, 896), (32, 32, 32, 128), (32, 32, 32, 9_248), (32, 32, 32, 128)],
+    *[(16, 16, 64, 18_496), (16, 16, 64, 256), (16, 16, 64, 36_928), (16, 16, 64, 256)],
+    *[(8, 8, 128, 73_856), (8, 8, 128, 512), (8, 8, 128, 147_584), (8, 8, 128, 512)],
+]
+TABLES = {  # output shape and parameters of each layer that has any, as published
+    "plain_cnn": [*PLAIN_STAGES, (10, 20_490)],
+    "dense_head_cnn": [
+        *PLAIN_STAGES,
+        *[(1024, 2_098_176), (1024, 4_096), (100, 102_500), (100, 400), (10, 1_010)],
+    ],
+    "valid_cnn": [
+        *[(30, 30, 32, 896), (30, 30, 32, 128)],
+        *[(13, 13, 64, 18_496), (13, 13, 64, 256), (11, 11, 64, 36_928), (11, 11, 64, 256)],
+        *[(4, 4, 128, 73_856), (4, 4, 128, 512), (2, 2, 128, 147_584), (2, 2, 128, 512)],
+        *[(128, 16_512), (10, 1_290)],
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+
+
+def size(weights):
+    return sum(int(np.prod(weight.shape)) for weight in weights)
+
+
+def test_every_listed_model_has_its_count_held_here():
+    assert set(list_models()) == set(COUNTS)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameters_are_the_published_ones(name):
+    model = build_model(name)
+    counts = size(model.trainable_weights), size(model.non_trainable_weights)
+    assert counts == COUNTS[name]
+    assert model.count_params() == sum(COUNTS[name])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_layers_are_the_published_ones(name):
+    layers = [layer for layer in build_model(name).layers if layer.count_params()]
+    assert [(*layer.output.shape[1:], layer.count_params()) for layer in layers] == TABLES[name]
+
+
+def test_maps_of_valid_cnn_shrink_as_published():
+    layers = build_model("valid_cnn").layers
+    maps = [x.output.shape[1] for x in layers if isinstance(x, keras.layers.Conv2D)]
+    pools = [x.output.shape[1] for x in layers if isinstance(x, keras.layers.MaxPooling2D)]
+    assert (maps, pools) == ([30, 13, 11, 4, 2], [15, 6, 1])
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_model_is_uncompiled_and_turns_raw_pixels_into_logits(name, pixels):
+    model = build_model(name)
+    assert not model.compiled
+    logits = keras.ops.convert_to_numpy(model(pixels))
+    assert logits.shape == (4, 10) and logits.dtype == np.float32
+    assert not np.allclose(logits.sum(axis=1), 1, atol=1e-3)
+    np.testing.assert_array_equal(logits, model(pixels.astype("float32")))
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_model_loads_from_a_file_with_the_same_outputs(name, pixels, tmp_path):
+    model = build_model(name, statistics=([0.5] * 3, [0.25] * 3))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(pixels), model(pixels), atol=1e-6)
+
+
+def test_logits_are_float32_under_mixed_precision():
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_model("valid_cnn")
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+    assert model.output.dtype == "float32"
+    assert model.get_layer("stage2_conv1").compute_dtype == "bfloat16"
+
+
+def test_l2_penalises_every_convolution_and_adds_no_parameter():
+    plain, penalised = build_model("plain_cnn"), build_model("plain_cnn", l2=1e-4)
+    assert (len(plain.losses), len(penalised.losses)) == (0, 6)
+    assert penalised.count_params() == plain.count_params()
+
+
+def test_batch_normalisation_can_be_left_out():
+    model = build_model("plain_cnn", batch_norm=False)
+    assert model.count_params() == 309_290 - 4 * 448
+
+
+def test_statistics_turn_pixels_into_z_scores(pixels):
+    scaled = pixels / 255
+    mean, std = scaled.mean(axis=(0, 1, 2)), scaled.std(axis=(0, 1, 2))
+    layer = build_model("valid_cnn", statistics=(mean, std)).get_layer("scaling")
+    z = keras.ops.convert_to_numpy(layer(pixels))
+    np.testing.assert_allclose(z.mean(axis=(0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(z.std(axis=(0, 1, 2)), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    [
+        *[([0.5] * 3, [0.0] * 3), ([0.5] * 2, [0.2] * 2), ([125.0] * 3, [63.0] * 3), ([0.5] * 3,)],
+        *[([-0.1] * 3, [0.2] * 3), ([float("nan")] * 3, [float("nan")] * 3)],
+    ],
+    ids=["zero deviation", "two channels", "0 to 255", "no deviations", "below black", "NaN"],
+)
+def test_bad_statistics_are_refused(statistics):
+    with pytest.raises(ValueError, match="Expected statistics as three means and three"):
+        build_model("plain_cnn", statistics=statistics)
+
+
+def test_unknown_name_is_answered_with_the_near_ones():
+    with pytest.raises(ValueError, match=r"Received: 'valid_cn'. Did you mean 'valid_cnn'"):
+        build_model("valid_cn")
+    with pytest.raises(ValueError, match="Expected a model of"):
+        build_model(None)
+
+
+def test_residual_blocks_add_their_input(pixels):
+    model = build_model("residual_cnn")
+    adds = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    assert [layer.output.shape[-1] for layer in adds] == [128, 256, 256]
+    names = {layer.name for layer in model.layers}
+    assert {"stage2_block1_projection", "stage3_block1_projection"} <= names
+    assert "stage3_block2_projection" not in names  # the width stays: the input itself is added

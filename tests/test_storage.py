@@ -1,0 +1,330 @@
+"""Files that are damaged, foreign or missing; caches; the download (never over a network)."""
+
+import hashlib
+import http.server
+import os
+import pickle
+import tarfile
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from cifar_utils import storage
+from cifar_utils.storage import DatasetError, find_cifar10, read_split
+
+KERAS_CACHES = [
+    "datasets/cifar-10-batches-py-target/cifar-10-batches-py",
+    "datasets/cifar-10-batches-py",
+]
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def batch_of(small, k=2, **changes):
+    rows = slice(k * 100, (k + 1) * 100)
+    planes = small.x[rows].transpose(0, 3, 1, 2).reshape(100, 3072)
+    return {"data": planes, "labels": small.y[rows].tolist()} | changes
+
+
+def one_message(error):
+    """Whether Python shows this error alone, without "During handling of … another"."""
+    chained = error.__context__ is not None and not error.__suppress_context__
+    return error.__cause__ is None and not chained
+
+
+def refusal(small, split="train"):
+    """The message of the error that reading gives; the folder must stay as it was."""
+    before = contents(small.folder)
+    with pytest.raises(DatasetError) as caught:
+        read_split(small.folder, split)
+    assert contents(small.folder) == before
+    assert one_message(caught.value)
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- damaged files
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.999, -1])
+def test_truncated_file_is_refused_by_name(small, share):
+    path = small.folder / "data_batch_3"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: -1 if share == -1 else round(share * len(whole))])
+    message = refusal(small)
+    assert str(path) in message
+    assert "Expected a CIFAR-10 batch file" in message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<html>404 Not Found</html>",
+        b"version https://git-lfs.github.com/spec/v1\n",
+        pickle.dumps([1, 2, 3]),
+        pickle.dumps(None),
+        pickle.dumps({"labels": [0] * 100}),
+        pickle.dumps({"data": np.zeros((100, 3072), np.uint8)}),
+        pickle.dumps({"data": np.zeros((100, 3072), np.uint8), "labels": [[0], [0, 1]] * 50}),
+    ],
+    ids=["web page", "LFS pointer", "list", "None", "no labels", "no data", "ragged labels"],
+)
+def test_file_that_is_no_batch_is_refused_by_name(small, content):
+    path = small.folder / "data_batch_3"
+    path.write_bytes(content)
+    message = refusal(small)
+    assert str(path) in message
+    assert "Expected a CIFAR-10 batch file" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "received"),
+    [
+        pytest.param({"data": np.zeros((100, 3072), np.float32)}, "float32", id="float pixels"),
+        pytest.param({"data": np.zeros((100, 3072), np.int8)}, "int8", id="signed pixels"),
+        pytest.param({"data": [[0] * 3072] * 100}, "list", id="list of pixels"),
+        pytest.param(
+            {"data": np.zeros((99, 3072), np.uint8), "labels": [0] * 99}, "(99, 3072)", id="99 rows"
+        ),
+        pytest.param({"data": np.zeros((100, 3071), np.uint8)}, "(100, 3071)", id="3071 pixels"),
+        pytest.param(
+            {"data": np.zeros((100, 32, 32, 3), np.uint8)}, "(100, 32, 32, 3)", id="4-d pixels"
+        ),
+        pytest.param({"labels": [0] * 99}, "(99,)", id="99 labels"),
+        pytest.param({"labels": []}, "(0,)", id="empty labels"),
+        pytest.param({"labels": np.zeros((100, 1), int)}, "(100, 1)", id="column of labels"),
+        pytest.param({"labels": [0] * 99 + [10]}, "labels", id="label 10"),
+        pytest.param({"labels": [0] * 99 + [-1]}, "labels", id="label -1"),
+        pytest.param({"labels": [0.0] * 100}, "float64", id="float labels"),
+        pytest.param({"labels": ["cat"] * 100}, "labels", id="text labels"),
+        pytest.param({"labels": [True] * 100}, "bool", id="bool labels"),
+        pytest.param({"labels": None}, "labels", id="labels None"),
+    ],
+)
+def test_wrong_pixels_or_labels_are_refused_by_name(small, changes, received):
+    path = small.folder / "data_batch_3"
+    path.write_bytes(pickle.dumps(batch_of(small, **changes)))
+    message = refusal(small)
+    assert str(path) in message
+    assert "Expected 100 rows of 3,072 uint8 pixels with labels from 0 to 9" in message
+    assert received in message.partition("Received: ")[2].removeprefix(str(path))
+
+
+def test_damaged_test_batch_is_refused_when_it_is_opened_and_not_before(small):
+    (small.folder / "test_batch").write_bytes(b"")
+    assert len(read_split(small.folder, "train")[0]) == 500
+    assert "test_batch" in refusal(small, "test")
+
+
+class Call:
+    """Pickles as a call: what an attacker would put into a file."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        (os.system, "touch {}"),
+        (eval, "open({!r}, 'w').close()"),
+        (exec, "open({!r}, 'w').close()"),
+        (open, "{}"),
+        (np.save, "{}"),
+    ],
+    ids=["os.system", "eval", "exec", "open", "numpy.save"],
+)
+def test_pickle_that_would_run_something_is_refused(small, tmp_path, protocol, function, argument):
+    target = tmp_path / "pwned.npy"
+    extra = {open: ["w"], np.save: [1]}.get(function, [])
+    trap = Call(function, argument.format(str(target)), *extra)
+    path = small.folder / "data_batch_3"
+    path.write_bytes(pickle.dumps(batch_of(small, trap=trap), protocol))
+    pickle.loads(path.read_bytes())  # the trap works on the unwary
+    assert target.exists()
+    target.unlink()
+
+    message = refusal(small)
+    assert not target.exists()
+    assert str(path) in message
+    assert "it asks to import" in message
+
+
+# ---------------------------------------------------------------- sound files
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("key", [str, str.encode], ids=["str keys", "bytes keys"])
+def test_files_pickled_anew_by_python_3_are_read(small, protocol, key):
+    for k in range(5):
+        batch = {key(name): value for name, value in batch_of(small, k).items()}
+        (small.folder / f"data_batch_{k + 1}").write_bytes(pickle.dumps(batch, protocol))
+    images, labels, *_ = read_split(small.folder, "train")
+    np.testing.assert_array_equal(images, small.x)
+    np.testing.assert_array_equal(labels, small.y)
+
+
+@pytest.mark.parametrize("layout", [np.asfortranarray, lambda a: np.repeat(a, 2, axis=0)[::2]])
+def test_pixels_and_labels_may_be_arrays_of_any_memory_layout(small, layout):
+    batch = batch_of(small)
+    changed = {"data": layout(batch["data"]), "labels": np.array(batch["labels"], np.uint8)}
+    (small.folder / "data_batch_3").write_bytes(pickle.dumps(changed))
+    images, labels, *_ = read_split(small.folder, "train")
+    np.testing.assert_array_equal(images, small.x)
+    np.testing.assert_array_equal(labels, small.y)
+
+
+def test_official_release_is_known_by_all_its_files(small, monkeypatch, capsys):
+    md5 = {p.name: hashlib.md5(p.read_bytes()).hexdigest() for p in small.folder.iterdir()}
+    monkeypatch.setattr(storage, "OFFICIAL_MD5", md5)
+    assert read_split(small.folder, "train")[2] == "cifar10"
+    assert capsys.readouterr().out == ""
+
+    monkeypatch.setitem(md5, "data_batch_5", "0" * 32)
+    assert read_split(small.folder, "train")[2] == "unofficial copy"
+    assert read_split(small.folder, "test")[2] == "cifar10"
+
+
+def test_copy_that_is_known_is_called_by_its_name(small, monkeypatch, capsys):
+    found = storage.fingerprint(small.x, small.y)
+    monkeypatch.setattr(storage, "KNOWN_FINGERPRINTS", {found: "cifar10-q75"})
+    assert read_split(small.folder, "train")[2:] == ("cifar10-q75", found)
+    notice = capsys.readouterr().out
+    assert "not the official release" in notice
+    assert "cifar10-q75" in notice
+    assert str(small.folder) not in notice  # executed notebooks are published
+
+
+# ---------------------------------------------------------------- finding the folder
+
+
+def test_nothing_is_found_where_nothing_is(clean_environment):
+    assert find_cifar10() is None
+    assert list(clean_environment.iterdir()) == []  # and looking leaves nothing behind
+
+
+def test_empty_variable_counts_as_unset(monkeypatch):
+    monkeypatch.setenv("CIFAR10_DIR", "")
+    assert find_cifar10() is None
+
+
+def test_folder_may_be_the_batches_folder_or_its_parent(small):
+    assert find_cifar10(small.folder) == small.folder
+    assert find_cifar10(str(small.folder.parent)) == small.folder
+
+
+@pytest.mark.parametrize("place", KERAS_CACHES)
+@pytest.mark.parametrize("named", [True, False], ids=["KERAS_HOME", "~/.keras"])
+def test_cache_of_keras_is_used(small, clean_environment, monkeypatch, place, named):
+    keras_home = clean_environment / ("elsewhere" if named else ".keras")
+    if named:
+        monkeypatch.setenv("KERAS_HOME", str(keras_home))
+    target = keras_home / place
+    target.parent.mkdir(parents=True)
+    small.folder.rename(target)
+    assert find_cifar10() == target
+
+
+def test_incomplete_cache_is_passed_over(small, clean_environment):
+    target = clean_environment / ".keras" / KERAS_CACHES[0]
+    target.parent.mkdir(parents=True)
+    small.folder.rename(target)
+    (target / "test_batch").unlink()
+    assert find_cifar10() is None
+
+
+def test_named_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(DatasetError, match="no folder") as caught:
+        find_cifar10(tmp_path / "nowhere")
+    assert str(tmp_path / "nowhere") in str(caught.value)
+    assert "data_dir" in str(caught.value)
+
+
+def test_named_folder_without_all_files_is_an_error_that_lists_what_lacks(small, monkeypatch):
+    (small.folder / "data_batch_2").unlink()
+    (small.folder / "test_batch").unlink()
+    (small.folder / "test_batch").mkdir()  # a folder in place of the file
+    before = contents(small.folder)
+    monkeypatch.setenv("CIFAR10_DIR", str(small.folder.parent))
+    with pytest.raises(DatasetError, match="lacks data_batch_2, test_batch") as caught:
+        find_cifar10()
+    assert "CIFAR10_DIR" in str(caught.value)
+    assert str(small.folder.parent) in str(caught.value)
+    assert contents(small.folder) == before
+
+
+# ---------------------------------------------------------------- the download
+
+
+def test_offline_the_error_says_what_was_tried_and_what_to_do(monkeypatch):
+    url = "http://127.0.0.1:9/cifar-10-python.tar.gz"  # refuses connections
+    monkeypatch.setattr(storage, "ARCHIVE_URL", url)
+    start = time.monotonic()
+    with pytest.raises(DatasetError) as caught:
+        storage.download()
+    assert time.monotonic() - start < 10
+    message = str(caught.value)
+    for folder in storage._caches():
+        assert str(folder) in message
+    for part in (url, "CIFAR10_DIR", "data_dir", 'source="synthetic"'):
+        assert part in message
+    assert one_message(caught.value)
+    assert find_cifar10() is None
+
+
+@pytest.fixture
+def served(small, tmp_path, monkeypatch):
+    """The small folder's archive, served to this machine alone; lists the requests."""
+    archive = tmp_path / "served" / "cifar-10-python.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(small.folder, storage.FOLDER)
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=archive.parent)
+
+        def log_message(self, *_):
+            requests.append(self.path)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/{archive.name}"
+    monkeypatch.setattr(storage, "ARCHIVE_URL", url)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setattr(storage, "ARCHIVE_SHA256", digest)
+    yield requests
+    server.shutdown()
+    server.server_close()
+
+
+def test_download_is_unpacked_once_and_found_ever_after(small, served):
+    folder = storage.download()
+    assert contents(folder) == contents(small.folder)
+    assert find_cifar10() == folder
+    assert served == ["/cifar-10-python.tar.gz"]
+
+
+def test_download_with_another_checksum_is_not_unpacked(served, monkeypatch):
+    monkeypatch.setattr(storage, "ARCHIVE_SHA256", "0" * 64)
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        storage.download()
+    assert find_cifar10() is None
+
+
+def test_download_mends_a_cache_that_lost_a_file(small, served):
+    folder = storage.download()
+    (folder / "data_batch_4").unlink()
+    assert find_cifar10() is None
+    assert contents(storage.download()) == contents(small.folder)
