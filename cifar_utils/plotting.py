@@ -164,7 +164,7 @@ def plot_confusion_matrix(
     normalize : {"true", "pred", "all", None}
         Shares of the row, the column or the whole, or counts.
     data_name : str, optional
-        Written under the plot.
+        Written above the plot, at its right end.
     ax : Axes, optional
 
     Returns

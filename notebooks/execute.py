@@ -92,7 +92,7 @@ def check(notebooks: list[Path]) -> int:
     )
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-kernel-name=python3"]
     timeout = f"--nbval-cell-timeout={CELL_TIMEOUT['smoke']}"
-    command = [sys.executable, "-m", "pytest", "-q", *options, timeout]
+    command = [sys.executable, "-m", "pytest", *options, timeout]
     return subprocess.run([*command, *map(str, notebooks)], check=False).returncode
 
 
