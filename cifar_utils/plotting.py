@@ -14,9 +14,14 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from cifar_utils.evaluation import check_labels
 
 
-def label_source(ax: Axes, data_name: str | None) -> None:
-    """Write the name of the data in small grey letters under the lower right corner."""
-    if data_name:
+def label_source(ax: Axes, data_name: str | None, *, above: bool = False) -> None:
+    """Write the name of the data in small grey letters under the lower right corner.
+
+    With `above`, over the upper right one: for plots whose tick labels need the room below.
+    """
+    if data_name and above:
+        ax.set_title(data_name, fontsize=8, color="0.35", loc="right")
+    elif data_name:
         ax.annotate(
             data_name,
             xy=(1, 0),
@@ -197,8 +202,7 @@ def plot_confusion_matrix(
     unit = {None: "images", "all": "share of all images"}
     row_or_column = {"true": "share of the true class", "pred": "share of the predicted class"}
     display.im_.colorbar.set_label((unit | row_or_column)[normalize])
-    if data_name:
-        ax.set_title(data_name, fontsize=8, color="0.35", loc="right")
+    label_source(ax, data_name, above=True)
     return display
 
 

@@ -2,7 +2,8 @@
 
 A notebook's source is the script of the same name in ``src/``; this runs it in a fresh
 kernel and writes the executed notebook, in place or, with ``--output``, elsewhere
-together with a web page. With ``--check``, nbval runs the committed notebooks instead
+together with a web page. The answers to its exercises are in ``src/solutions/``; put
+into the notebook's own exercises, they make its notebook of solutions. With ``--check``, nbval runs the committed notebooks instead
 and compares the outputs of the cells marked for it. With ``--prose``, nothing is run:
 text that changed in the scripts goes into the notebooks, whose outputs stay.
 """
@@ -24,6 +25,7 @@ from nbconvert import HTMLExporter
 from cifar_utils.data import find_cifar10
 
 HERE = Path(__file__).resolve().parent
+SOURCES = HERE / "src"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 CELL_TIMEOUT = {"smoke": 300, "full": 3600}  # seconds
 
@@ -39,9 +41,45 @@ def choose_data() -> str:
     return "the drawn stand-in, as CIFAR-10 is not on this machine (`make data` fetches it)"
 
 
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def solved(script: Path) -> nbformat.NotebookNode:
+    """The exercises of a notebook, with what they need before them and their answers."""
+    cells = jupytext.read(SOURCES / script.name).cells
+    headings = [cell.source.partition("\n")[0] for cell in cells]
+    begin = next(i for i, heading in enumerate(headings) if heading.startswith("## 1 "))
+    start, end = headings.index("## Exercises"), headings.index("## References")
+    needed = [c for c in cells[:begin] if c.cell_type == "code"]
+    needed += [c for c in cells[begin:start] if "setup" in tags(c)]
+
+    answers = {}
+    for cell in jupytext.read(script).cells:
+        if name := next((t for t in tags(cell) if t.startswith("answer-")), None):
+            answers[name] = [cell]
+            after = answers[name.replace("answer", "check")] = []
+        else:
+            after.append(cell)
+    exercises = []
+    for cell in cells[start:end]:
+        name = next((t for t in tags(cell) if t in answers), "")
+        exercises += (
+            answers[name] if "answer" in name else [cell, *answers.get(name, [])]
+        )
+    title = headings[0].replace("# ", "# Solutions to ")
+    text = (
+        f"{title}\n\nThe exercises of [the notebook](../{script.stem}.ipynb), solved."
+    )
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_markdown_cell(text), *needed, *exercises[1:]]
+    return notebook
+
+
 def as_notebook(script: Path) -> nbformat.NotebookNode:
     """Read a script as a notebook without outputs."""
-    notebook = jupytext.read(script)
+    is_solution = script.parent.name == "solutions"
+    notebook = solved(script) if is_solution else jupytext.read(script)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{i:02d}"  # the same ids each time, so that diffs stay small
@@ -110,30 +148,33 @@ def main() -> int:
     options = parser.parse_args()
     names = options.names or [""]
     scripts = [
-        p
-        for p in sorted((HERE / "src").glob("*.py"))
-        if p.name.startswith(tuple(names))
+        path
+        for path in sorted(SOURCES.rglob("*.py"), key=lambda path: path.name)
+        if path.name.startswith(tuple(names))
     ]
     if not scripts:
         parser.error(f"no notebook's name starts with {' or '.join(names)}")
+    folder = (options.output or HERE).resolve()
+    targets = [
+        folder / script.relative_to(SOURCES).with_suffix(".ipynb") for script in scripts
+    ]
     if options.check:
-        return check([HERE / f"{script.stem}.ipynb" for script in scripts])
-
+        return check(targets)
     if options.prose:
-        for script in scripts:
-            update_prose(script, HERE / f"{script.stem}.ipynb")
+        for script, target in zip(scripts, targets, strict=True):
+            update_prose(script, target)
         return 0
 
-    folder = (options.output or HERE).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     os.environ["CIFAR_UTILS_PROFILE"] = options.profile
     print(
         f"Running {len(scripts)} notebooks, {options.profile} profile, on {choose_data()}."
     )
     failed = 0
-    for i, script in enumerate(scripts, start=1):
-        print(f"[{i}/{len(scripts)}] {script.stem} … ", end="", flush=True)
-        start, target = time.perf_counter(), folder / f"{script.stem}.ipynb"
+    for i, (script, target) in enumerate(zip(scripts, targets, strict=True), start=1):
+        name = target.relative_to(folder).with_suffix("")
+        print(f"[{i}/{len(scripts)}] {name} … ", end="", flush=True)
+        start = time.perf_counter()
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             execute(
                 script,

@@ -1,20 +1,28 @@
-"""The notebooks keep the series' form: parts, sizes, order, outputs."""
+"""The notebooks keep the series' form: parts, sizes, order, outputs, solved exercises."""
 
 import ast
+import importlib.util
 import re
 import statistics
 from pathlib import Path
 
-import jupytext
 import nbformat
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
 MARKER = "# NBVAL_CHECK_OUTPUT"
 PARTS = ("Setup", "Settings", "Check your understanding", "Summary", "Exercises", "References")
 
-pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
+execute = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(execute)
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_and_solutions = pytest.mark.parametrize(
+    "path", NOTEBOOKS + SOLUTIONS, ids=lambda path: str(path.relative_to(FOLDER))
+)
 
 
 def read(path):
@@ -33,13 +41,34 @@ def prose(path):
     return "\n\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
 
 
+def verdicts(path):
+    """What the cells that check the exercises said."""
+    checks = [c for c in code_cells(path) if any(t.startswith("check-") for t in execute.tags(c))]
+    return ["".join(o.get("text", "") for o in cell.outputs).splitlines()[-1] for cell in checks]
+
+
+@each_and_solutions
 def test_notebook_is_its_script_executed(path):
-    script = jupytext.read(FOLDER / "src" / f"{path.stem}.py")
+    script = execute.SOURCES / path.relative_to(FOLDER).with_suffix(".py")
     assert [(c.cell_type, c.source) for c in read(path).cells] == [
-        (c.cell_type, c.source) for c in script.cells
+        (c.cell_type, c.source) for c in execute.as_notebook(script).cells
     ], f"run `make notebooks`: {path.name} and its script differ"
 
 
+def test_every_notebook_has_solutions():
+    assert [path.name for path in SOLUTIONS] == [path.name for path in NOTEBOOKS]
+
+
+@each
+def test_exercises_fail_unsolved_and_pass_solved(path):
+    unsolved, solved = verdicts(path), verdicts(FOLDER / "solutions" / path.name)
+    assert unsolved == [f"Exercise {i}: not solved yet" for i in (1, 2, 3)]
+    assert solved == [f"Exercise {i}: solved" for i in (1, 2, 3)]
+    stars = re.findall(r"^\*\*Exercise \d (★+)\*\*", prose(path), re.M)
+    assert stars == ["★", "★★", "★★★"]
+
+
+@each_and_solutions
 def test_cells_were_run_in_order_without_error_or_noise(path):
     cells = code_cells(path)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
@@ -48,6 +77,7 @@ def test_cells_were_run_in_order_without_error_or_noise(path):
             assert output.output_type != "error" and output.get("name") != "stderr", cell.source
 
 
+@each_and_solutions
 def test_outputs_are_of_the_full_profile_and_name_the_data(path):
     text = "".join(o.get("text", "") for c in code_cells(path) for o in c.outputs)
     assert "profile: full" in text
@@ -55,6 +85,7 @@ def test_outputs_are_of_the_full_profile_and_name_the_data(path):
     assert "synthetic stand-in" not in text
 
 
+@each
 def test_checked_cells_have_outputs_to_check(path):
     marked = [cell for cell in code_cells(path) if MARKER in cell.source]
     assert marked, "no cell's output is compared"
@@ -63,6 +94,7 @@ def test_checked_cells_have_outputs_to_check(path):
         assert cell.outputs and cell.execution_count, cell.source
 
 
+@each
 def test_parts_come_in_order(path):
     text = prose(path)
     number = int(path.stem[:2])
@@ -76,6 +108,7 @@ def test_parts_come_in_order(path):
     assert "<details>" in text and re.search(r"\*\*(Next|Previous)", text.split("## References")[1])
 
 
+@each
 def test_sizes_stay_within_the_norms(path):
     cells, scripts = read(path).cells, code_cells(path)
     sizes = [len(code_lines(cell)) for cell in scripts]
@@ -90,6 +123,7 @@ def test_sizes_stay_within_the_norms(path):
         assert max(map(len, cell.source.splitlines())) <= 88 or "%pip" in cell.source
 
 
+@each
 def test_settings_are_named_once_in_capitals(path):
     cells = code_cells(path)
     (settings,) = [c for c in cells if "parameters" in c.metadata.get("tags", [])]
@@ -107,14 +141,18 @@ def test_settings_are_named_once_in_capitals(path):
         assert len(uses) > 1, f"{name} is not used"
 
 
+@each
 def test_test_set_is_opened_once_after_all_training(path):
     sources = [cell.source for cell in code_cells(path)]
     opened = [i for i, source in enumerate(sources) if "= load_cifar10_test(" in source]
     assert len(opened) <= 1
-    trained = [i for i, source in enumerate(sources) if ".fit(" in source]
+    learning = re.compile(r"\.fit\(|\btrain\(")
+    exercises = next(i for i, c in enumerate(code_cells(path)) if "answer-1" in execute.tags(c))
+    trained = [i for i, source in enumerate(sources[:exercises]) if learning.search(source)]
     assert not opened or not trained or max(trained) < opened[0]
 
 
+@each_and_solutions
 def test_every_picture_names_its_data(path):
     drawing = re.compile(r"\bplot_\w+\(|plt\.subplots\(")
     for cell in code_cells(path):
@@ -122,5 +160,6 @@ def test_every_picture_names_its_data(path):
             assert "data.name" in cell.source, cell.source
 
 
+@each_and_solutions
 def test_notebook_says_nothing_of_the_machine_it_was_made_on(path):
     assert not re.search(r"/(home|root|tmp|var|work|Users)/", path.read_text(encoding="utf-8"))

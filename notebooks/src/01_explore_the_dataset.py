@@ -37,6 +37,8 @@ if "google.colab" in sys.modules:
     check_call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", package])
 
 # %%
+import time
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -85,7 +87,7 @@ ALIKE = 0.95  # correlation from which two images count as nearly the same here
 # validation. It looks for the files on your machine first and downloads them only if
 # there are none. What does it give us?
 
-# %%
+# %% tags=["setup"]
 data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=LIMIT)
 for split in ("train", "val"):
     x, y = getattr(data, f"x_{split}"), getattr(data, f"y_{split}")
@@ -230,7 +232,7 @@ sns.heatmap(
     cbar_kws={"label": "root mean square difference (levels of 255)"},
     ax=ax,
 )
-_ = ax.set_title(data.name, fontsize=8, color="0.35", loc="right")
+label_source(ax, data.name, above=True)
 
 # %% [markdown]
 # The table falls into blocks. Among the six animals no two averages differ by more than
@@ -287,16 +289,21 @@ one_class = np.zeros_like(data.y_val)
 print("always 'airplane':  ", accuracy_interval(data.y_val, one_class))
 
 # %%
+start = time.perf_counter()
 nearest = pairwise_distances_argmin(val_vectors, train_vectors)
+seconds = time.perf_counter() - start
 knn = accuracy_interval(data.y_val, data.y_train[nearest])
-print("nearest neighbour:  ", knn)
+print(f"nearest neighbour:   {knn}, compared in {seconds:.0f} s")
 
 # %%
 regression = LogisticRegression(C=1e-4, max_iter=200, tol=1e-2)
+start = time.perf_counter()
 regression.fit(train_vectors, data.y_train)
-train_accuracy = regression.score(train_vectors, data.y_train)
+seconds = time.perf_counter() - start
 logistic = accuracy_interval(data.y_val, regression.predict(val_vectors))
-print("logistic regression:", logistic, f"on its training images {train_accuracy:.1%}")
+train_accuracy = regression.score(train_vectors, data.y_train)
+print(f"logistic regression: {logistic}, fitted in {seconds:.0f} s")
+print(f"                     {train_accuracy:.1%} on its training images")
 assert knn.low > 0.1 and logistic.low > 0.1
 
 # %% [markdown]
@@ -429,11 +436,11 @@ else:
 # %% [markdown]
 # ## Summary
 #
-# | method | validation accuracy, 95 % interval | fitted parameters | seconds, about | device |
+# | method | validation accuracy, 95 % interval | fitted parameters | seconds | device |
 # |---|---|---|---|---|
 # | always one class | 10.0 % (9.2 to 10.9) | 0 | 0 | 2 cores |
-# | nearest neighbour on pixels | 34.0 % (32.7 to 35.4) | all images kept | 20 | 2 cores |
-# | logistic regression on pixels | 40.4 % (39.0 to 41.7) | 30,730 | 12 | 2 cores |
+# | nearest neighbour on pixels | 34.0 % (32.7 to 35.4) | all images kept | 19 | 2 cores |
+# | logistic regression on pixels | 40.4 % (39.0 to 41.7) | 30,730 | 13 | 2 cores |
 #
 # All on `cifar10-q75`, one split (seed 0). CIFAR-10 is balanced, varied and small. Its
 # statistics belong to the training images, and the deviations that circulate are
@@ -444,11 +451,61 @@ else:
 # %% [markdown]
 # ## Exercises
 #
-# * ★ Which class has the largest standard deviation of the image brightness?
-# * ★★ Try the nearest neighbour on images reduced to 8 × 8 pixels by averaging. Is it
-#   better or worse, and how much faster?
-# * ★★★ Classify by the majority of the k nearest neighbours. Choose k on the validation
-#   images. How much does it gain, and is the gain larger than the interval?
+# Each has a cell for your answer and one that checks it; the check says *not solved yet*
+# until the answer is right. Solutions, executed: [solutions to 01](solutions/01_explore_the_dataset.ipynb).
+
+# %% [markdown]
+# **Exercise 1 ★** Write `class_shares(labels)`, the share of each of the ten classes.
+# A class without an image has the share 0 and must not be missing.
+
+
+# %% tags=["answer-1"]
+def class_shares(labels):
+    return None  # your answer: an array of ten floats
+
+
+# %% tags=["check-1"]
+expected = [0.5, 0, 0, 0.25, 0, 0, 0.25, 0, 0, 0]
+shares = class_shares(np.array([0, 0, 3, 6]))
+solved = np.shape(shares) == (10,) and np.allclose(shares, expected)
+print("Exercise 1:", "solved" if solved else "not solved yet")
+
+# %% [markdown]
+# **Exercise 2 ★★** Write `shrink(images)`, which reduces images of 32 × 32 pixels to
+# 8 × 8 by averaging blocks of 4 × 4, without a loop. Is the nearest neighbour better or
+# worse on the small images, and how much faster?
+
+
+# %% tags=["answer-2"]
+def shrink(images):
+    return None  # your answer: shape (n, 8, 8, 3)
+
+
+# %% tags=["check-2"]
+small = shrink(data.x_val)
+solved = np.shape(small) == (len(data.x_val), 8, 8, 3)
+for row, column in ((0, 0), (3, 5), (7, 7)):
+    block = data.x_val[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+    solved = solved and np.allclose(small[:, row, column], block.mean(axis=(1, 2)))
+print("Exercise 2:", "solved" if solved else "not solved yet")
+
+# %% [markdown]
+# **Exercise 3 ★★★** Write `vote(labels)`: given the labels of the k nearest neighbours,
+# nearest first, one row an image, return the most frequent label of each row. Of labels
+# equally frequent, the one whose neighbour is nearest wins. Then choose k on the
+# validation images. How much does it gain, and is the gain larger than the interval?
+
+
+# %% tags=["answer-3"]
+def vote(labels):
+    return None  # your answer: shape (n,), from labels of shape (n, k)
+
+
+# %% tags=["check-3"]
+neighbours = np.array([[4, 1, 1, 2], [7, 3, 3, 7], [9, 9, 0, 0], [5, 6, 7, 8]])
+votes = vote(neighbours)
+solved = np.shape(votes) == (4,) and np.array_equal(votes, [1, 7, 9, 5])
+print("Exercise 3:", "solved" if solved else "not solved yet")
 
 # %% [markdown]
 # ## References

@@ -1,0 +1,57 @@
+# %% tags=["answer-1"]
+def class_shares(labels):
+    return np.bincount(labels, minlength=10) / len(labels)
+
+
+# %% [markdown]
+# `minlength` is the point: without it, `bincount` stops at the largest label that
+# occurs, and the table loses its last rows without a word.
+
+
+# %% tags=["answer-2"]
+def shrink(images):
+    blocks = images.reshape(len(images), 8, 4, 8, 4, 3)
+    return blocks.mean(axis=(2, 4), dtype=np.float32)
+
+
+# %%
+for name, function in (("32 x 32", np.float32), ("8 x 8", shrink)):
+    train = function(data.x_train).reshape(len(data.x_train), -1)
+    val = function(data.x_val).reshape(len(data.x_val), -1)
+    start = time.perf_counter()
+    nearest = pairwise_distances_argmin(val, train)
+    seconds = time.perf_counter() - start
+    accuracy = accuracy_interval(data.y_val, data.y_train[nearest])
+    print(f"{name:7} {accuracy} in {seconds:.1f} s")
+
+# %% [markdown]
+# Better *and* faster: 38.2 instead of 34.3 %, with hardly touching intervals, in 1.3
+# instead of 18 seconds. Averaging blurs the exact places of edges, which pixel distance
+# takes too seriously, and a sixteenth of the numbers is compared.
+
+
+# %% tags=["answer-3"]
+def vote(labels):
+    winners = []
+    for row in labels:
+        counts = np.bincount(row, minlength=10)
+        # argmax takes the first of the neighbours whose label is most frequent.
+        winners.append(row[np.argmax(counts[row])])
+    return np.array(winners)
+
+
+# %%
+from sklearn.neighbors import NearestNeighbors
+
+search = NearestNeighbors(n_neighbors=20, algorithm="brute").fit(train)
+ranked = data.y_train[search.kneighbors(val, return_distance=False)]
+for k in (1, 2, 5, 10, 20):
+    accuracy = accuracy_interval(data.y_val, vote(ranked[:, :k]))
+    print(f"k = {k:2} {accuracy}")
+
+# %% [markdown]
+# k = 2 is k = 1, since of two different labels the nearer wins. The best of the five, k =
+# 10, gains 1.6 points over k = 1; each interval reaches 1.3 points to either side. So the
+# gain is no more than a good guess, the more so as k was chosen on these very images. (The two are
+# measured on the same images, so a paired comparison would say more than two
+# intervals.)
