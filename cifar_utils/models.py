@@ -4,14 +4,18 @@ All of them take raw pixels, from 0 to 255, of shape (n, 32, 32, 3): scaling is 
 model's first layer, so it can be neither forgotten nor done twice. All of them return
 logits, one a class; apply ``keras.ops.softmax`` for probabilities, and train with
 ``from_logits=True``. Four of them are public tutorials' networks, rebuilt from their
-published layer tables; what those leave open, dropout rates above all, is ours.
+published layer tables; what those leave open, dropout rates above all, is ours. Two
+are textbook ones. Each takes ``bn_momentum``, the share of the old value that batch
+normalisation's moving averages keep at each step.
 """
 
 import difflib
 from collections.abc import Callable, Sequence
 
 import keras
-from keras import layers
+from keras import layers, ops
+
+from cifar_utils.layers import FusedBatchNormalization
 
 IMAGE_SHAPE = (32, 32, 3)
 NUM_CLASSES = 10
@@ -32,7 +36,7 @@ def list_models() -> list[str]:
     """Names that :func:`build_model` takes.
 
     >>> list_models()
-    ['plain_cnn', 'dense_head_cnn', 'valid_cnn', 'residual_cnn']
+    ['plain_cnn', 'dense_head_cnn', 'valid_cnn', 'residual_cnn', 'resnet20', 'plain20']
     """
     return list(_BUILDERS)
 
@@ -77,6 +81,7 @@ def plain_cnn(
     l2: float = 0.0,
     statistics: Statistics | None = None,
     dropout: Sequence[float] = (0.2, 0.3, 0.4),
+    bn_momentum: float = BN_MOMENTUM,
 ) -> keras.Model:
     """Six 3x3 convolutions in three stages of 32, 64 and 128 channels (s0, s1).
 
@@ -102,7 +107,7 @@ def plain_cnn(
         for i in (1, 2):
             x = _conv(x, width, f"stage{stage}_conv{i}", activation="relu", l2=l2)
             if batch_norm:
-                x = _batch_norm(x, f"stage{stage}_bn{i}")
+                x = _batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
         x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
         x = layers.Dropout(rate, name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
@@ -111,7 +116,10 @@ def plain_cnn(
 
 @_register
 def dense_head_cnn(
-    *, statistics: Statistics | None = None, dropout: Sequence[float] = (0.2, 0.3, 0.4, 0.5)
+    *,
+    statistics: Statistics | None = None,
+    dropout: Sequence[float] = (0.2, 0.3, 0.4, 0.5),
+    bn_momentum: float = BN_MOMENTUM,
 ) -> keras.Model:
     """The convolutions of ``plain_cnn`` under a head of dense layers (s2).
 
@@ -135,22 +143,25 @@ def dense_head_cnn(
     for stage, (width, rate) in enumerate(zip((32, 64, 128), rates, strict=True), start=1):
         for i in (1, 2):
             x = _conv(x, width, f"stage{stage}_conv{i}")
-            x = _batch_norm(x, f"stage{stage}_bn{i}")
+            x = _batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
             x = layers.ReLU(name=f"stage{stage}_relu{i}")(x)
         x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
         x = layers.Dropout(rate, name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(1024, activation="relu", name="head_dense1")(x)
-    x = _batch_norm(x, "head_bn1")
+    x = _batch_norm(x, "head_bn1", bn_momentum)
     x = layers.Dropout(head_rate, name="head_dropout")(x)
     x = layers.Dense(100, activation="relu", name="head_dense2")(x)
-    x = _batch_norm(x, "head_bn2")
+    x = _batch_norm(x, "head_bn2", bn_momentum)
     return keras.Model(inputs, _logits(x), name="dense_head_cnn")
 
 
 @_register
 def valid_cnn(
-    *, statistics: Statistics | None = None, dropout: Sequence[float] = (0.2, 0.2, 0.2, 0.2)
+    *,
+    statistics: Statistics | None = None,
+    dropout: Sequence[float] = (0.2, 0.2, 0.2, 0.2),
+    bn_momentum: float = BN_MOMENTUM,
 ) -> keras.Model:
     """Five convolutions without padding, so that the maps shrink: 30, 15, 13, … 1 (s3).
 
@@ -171,7 +182,7 @@ def valid_cnn(
     for stage, (width, depth, pool_padding) in enumerate(stages, start=1):
         for i in range(1, depth + 1):
             x = _conv(x, width, f"stage{stage}_conv{i}", activation="relu", padding="valid")
-            x = _batch_norm(x, f"stage{stage}_bn{i}")
+            x = _batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
         x = layers.MaxPooling2D(padding=pool_padding, name=f"stage{stage}_pool")(x)
         x = layers.Dropout(dropout[stage - 1], name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
@@ -181,7 +192,12 @@ def valid_cnn(
 
 
 @_register
-def residual_cnn(*, statistics: Statistics | None = None, dropout: float = 0.0) -> keras.Model:
+def residual_cnn(
+    *,
+    statistics: Statistics | None = None,
+    dropout: float = 0.0,
+    bn_momentum: float = BN_MOMENTUM,
+) -> keras.Model:
     """Three residual blocks of 128, 256 and 256 channels behind one convolution (s4).
 
     The source states 2,229,248 trainable parameters, which no network of its
@@ -208,16 +224,52 @@ def residual_cnn(*, statistics: Statistics | None = None, dropout: float = 0.0) 
     """
     inputs, x = _scaled_input(statistics)
     x = _conv(x, 64, "stage1_conv1", activation="relu")
-    x = _batch_norm(x, "stage1_bn1")
+    x = _batch_norm(x, "stage1_bn1", bn_momentum)
     x = layers.MaxPooling2D(name="stage1_pool")(x)
-    x = _residual_block(x, 128, "stage2_block1")
+    x = _residual_block(x, 128, "stage2_block1", bn_momentum)
     x = layers.MaxPooling2D(name="stage2_pool")(x)
-    x = _residual_block(x, 256, "stage3_block1")
-    x = _residual_block(x, 256, "stage3_block2")
+    x = _residual_block(x, 256, "stage3_block1", bn_momentum)
+    x = _residual_block(x, 256, "stage3_block2", bn_momentum)
     x = layers.MaxPooling2D(name="stage3_pool")(x)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
     x = layers.Dropout(dropout, name="head_dropout")(x)
     return keras.Model(inputs, _logits(x), name="residual_cnn")
+
+
+@_register
+def resnet20(
+    *, statistics: Statistics | None = None, bn_momentum: float = BN_MOMENTUM
+) -> keras.Model:
+    """The residual network of 20 layers that its inventors trained on CIFAR-10.
+
+    One convolution, then nine blocks of two: three each of 16, 32 and 64 channels. Where
+    a block halves the map, its shortcut takes every second pixel and fills the new
+    channels with zeros, so that shortcuts have no parameters.
+
+    Parameters
+    ----------
+    statistics : (mean, std), optional
+        As for :func:`plain_cnn`.
+
+    Returns
+    -------
+    keras.Model
+        271,098 parameters, 269,722 of them trainable.
+
+    References
+    ----------
+    K. He et al., "Deep Residual Learning for Image Recognition", 2015,
+    arXiv:1512.03385, section 4.2.
+    """
+    return _he_network(statistics, bn_momentum, shortcuts=True)
+
+
+@_register
+def plain20(
+    *, statistics: Statistics | None = None, bn_momentum: float = BN_MOMENTUM
+) -> keras.Model:
+    """``resnet20`` without its shortcuts: the same layers, parameters and cost."""
+    return _he_network(statistics, bn_momentum, shortcuts=False)
 
 
 # ---------------------------------------------------------------- building blocks
@@ -248,11 +300,11 @@ def _conv(x, width: int, name: str, *, activation=None, padding: str = "same", l
     )(x)
 
 
-def _batch_norm(x, name: str):
-    return layers.BatchNormalization(momentum=BN_MOMENTUM, name=name)(x)
+def _batch_norm(x, name: str, momentum: float):
+    return FusedBatchNormalization(momentum=momentum, name=name)(x)
 
 
-def _residual_block(x, width: int, name: str):
+def _residual_block(x, width: int, name: str, bn_momentum: float):
     """Two convolutions and a way around them, added, then normalised."""
     shortcut = x
     if x.shape[-1] != width:
@@ -260,7 +312,34 @@ def _residual_block(x, width: int, name: str):
     x = _conv(x, width, f"{name}_conv1", activation="relu")
     x = _conv(x, width, f"{name}_conv2", activation="relu")
     x = layers.Add(name=f"{name}_add")([x, shortcut])
-    return _batch_norm(x, f"{name}_bn")
+    return _batch_norm(x, f"{name}_bn", bn_momentum)
+
+
+def _he_network(statistics: Statistics | None, bn_momentum: float, *, shortcuts: bool):
+    def conv_bn(x, width, stride, name):
+        x = layers.Conv2D(
+            width, 3, stride, padding="same", use_bias=False,
+            kernel_initializer="he_normal", name=f"{name}_conv",
+        )(x)  # fmt: skip
+        return _batch_norm(x, f"{name}_bn", bn_momentum)
+
+    inputs, x = _scaled_input(statistics)
+    x = layers.ReLU(name="stem_relu")(conv_bn(x, 16, 1, "stem"))
+    for stage, width in enumerate((16, 32, 64), start=1):
+        for block in (1, 2, 3):
+            name, stride = f"stage{stage}_block{block}", 2 if stage > 1 and block == 1 else 1
+            shortcut = x
+            x = layers.ReLU(name=f"{name}_relu1")(conv_bn(x, width, stride, f"{name}_1"))
+            x = conv_bn(x, width, 1, f"{name}_2")
+            if shortcuts:
+                if stride == 2:
+                    shortcut = ops.pad(
+                        shortcut[:, ::2, ::2], [[0, 0], [0, 0], [0, 0], [width // 4] * 2]
+                    )
+                x = layers.Add(name=f"{name}_add")([x, shortcut])
+            x = layers.ReLU(name=f"{name}_relu2")(x)
+    x = layers.GlobalAveragePooling2D(name="average_pool")(x)
+    return keras.Model(inputs, _logits(x), name="resnet20" if shortcuts else "plain20")
 
 
 def _logits(x):

@@ -11,6 +11,8 @@ COUNTS = {  # trainable, frozen
     "dense_head_cnn": (2_491_838, 3_144),
     "valid_cnn": (296_394, 832),
     "residual_cnn": (2_333_962, 1_408),
+    "resnet20": (269_722, 1_376),
+    "plain20": (269_722, 1_376),
 }
 PLAIN_STAGES = [
     *[(32, 32, 32, 896), (32, 32, 32, 128), (32, 32, 32, 9_248), (32, 32, 32, 128)],
@@ -142,3 +144,23 @@ def test_residual_blocks_add_their_input(pixels):
     names = {layer.name for layer in model.layers}
     assert {"stage2_block1_projection", "stage3_block1_projection"} <= names
     assert "stage3_block2_projection" not in names  # the width stays: the input itself is added
+
+
+def test_shortcuts_of_resnet20_have_no_parameters_and_plain20_none_at_all(pixels):
+    layers = {name: build_model(name).layers for name in ("resnet20", "plain20")}
+    adds = {
+        name: sum(isinstance(layer, keras.layers.Add) for layer in found)
+        for name, found in layers.items()
+    }
+    assert adds == {"resnet20": 9, "plain20": 0}
+    convolutions = [x for x in layers["resnet20"] if isinstance(x, keras.layers.Conv2D)]
+    assert len(convolutions) == 19  # and the dense layer makes twenty
+
+
+def test_momentum_of_the_moving_averages_can_be_chosen():
+    norms = [
+        layer.momentum
+        for layer in build_model("residual_cnn", bn_momentum=0.99).layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    assert norms == [0.99] * 4

@@ -1,0 +1,66 @@
+"""Keras layers that the networks of the series need and Keras itself lacks."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("cifar_utils")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation of feature maps in one kernel instead of a dozen.
+
+    Keras composes batch normalisation of elementary operations, each of which reads
+    and writes the whole map. TensorFlow has one kernel for all of it, which this layer
+    calls. Weights, outputs, gradients, moving statistics and arguments are those of
+    ``keras.layers.BatchNormalization``, up to rounding; the statistics are computed in
+    float32 under every precision. Inputs that are no maps of shape (n, height, width,
+    channels), masks, synchronised statistics and other backends than TensorFlow are
+    left to the parent class.
+
+    References
+    ----------
+    S. Ioffe and C. Szegedy, "Batch Normalization", 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> layer = FusedBatchNormalization(momentum=0.9)
+    >>> maps = keras.random.normal((8, 4, 4, 3), mean=5.0, seed=0)
+    >>> round(float(ops.mean(layer(maps, training=True))), 3)
+    0.0
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        maps = len(inputs.shape) == 4 and self.axis in (-1, 3)
+        if (
+            keras.backend.backend() != "tensorflow"
+            or not maps
+            or self.synchronized
+            or mask is not None
+        ):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        learn = bool(training) and self.trainable
+        channels = inputs.shape[-1]
+        x = ops.cast(inputs, self.compute_dtype)
+        scale = ops.cast(self.gamma, "float32") if self.scale else tf.ones(channels)
+        offset = ops.cast(self.beta, "float32") if self.center else tf.zeros(channels)
+        # In training the kernel takes the batch's own statistics, and wants none.
+        known = (self.moving_mean, self.moving_variance)
+        mean, variance = (tf.zeros([0]),) * 2 if learn else (ops.cast(m, "float32") for m in known)
+        outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=scale,
+            offset=offset,
+            mean=mean,
+            variance=variance,
+            epsilon=self.epsilon,
+            is_training=learn,
+        )
+        if learn:
+            # The kernel divides by n - 1 for the moving variance, Keras by n.
+            n = ops.cast(ops.size(x) // channels, "float32")
+            batch_variance *= (n - 1) / n
+            for moving, now in zip(known, (batch_mean, batch_variance), strict=True):
+                now = ops.cast(now, moving.dtype)
+                moving.assign(moving * self.momentum + now * (1 - self.momentum))
+        return outputs

@@ -1,0 +1,85 @@
+"""Fused batch normalisation is Keras' batch normalisation, faster."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cifar_utils.layers import FusedBatchNormalization
+
+TOLERANCE = {"float32": 2e-5, "mixed_bfloat16": 3e-2}
+
+
+@pytest.fixture
+def pair(request):
+    """Keras' layer and ours, with the same weights."""
+    options = {"momentum": 0.8, "dtype": keras.DTypePolicy(request.param)}
+    layers = keras.layers.BatchNormalization(**options), FusedBatchNormalization(**options)
+    rng = np.random.default_rng(1)
+    weights = [rng.uniform(0.5, 1.5, 6).astype("float32") for _ in range(4)]
+    for layer in layers:
+        layer.build((None, 5, 5, 6))
+        layer.set_weights(weights)
+    return *layers, TOLERANCE[request.param]
+
+
+@pytest.fixture
+def maps():
+    return np.random.default_rng(0).normal(2, 3, (16, 5, 5, 6)).astype("float32")
+
+
+def close(a, b, tolerance):
+    arrays = (np.asarray(tf.cast(x, "float32")) for x in (a, b))
+    np.testing.assert_allclose(*arrays, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("pair", TOLERANCE, indirect=True)
+def test_outputs_gradients_and_moving_statistics_are_those_of_keras(pair, maps):
+    stock, fused, tolerance = pair
+    x, out, grads = tf.constant(maps), [], []
+    for layer in (stock, fused):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(tf.cast(y, "float32") ** 3) / 100
+        out.append(y)
+        grads.append(tape.gradient(loss, [x, *layer.trainable_weights]))
+    assert out[0].dtype == out[1].dtype
+    close(*out, tolerance)
+    for a, b in zip(*grads, strict=True):
+        scale = max(1.0, float(tf.reduce_max(tf.abs(a))))
+        close(a / scale, b / scale, tolerance)
+    for a, b in zip(stock.weights, fused.weights, strict=True):
+        close(a, b, 1e-3 if tolerance > 1e-3 else 1e-5)
+        assert a.dtype == b.dtype == "float32"
+
+
+@pytest.mark.parametrize("pair", TOLERANCE, indirect=True)
+def test_inference_uses_the_moving_statistics(pair, maps):
+    stock, fused, tolerance = pair
+    close(stock(maps, training=False), fused(maps, training=False), tolerance)
+    fused.trainable = False  # a frozen layer doesn't learn in training either
+    before = fused.get_weights()
+    close(stock(maps, training=False), fused(maps, training=True), tolerance)
+    for a, b in zip(before, fused.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_vectors_and_options_work_as_in_keras():
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    close(keras.layers.BatchNormalization()(x, training=True),
+          FusedBatchNormalization()(x, training=True), 1e-6)  # fmt: skip
+    maps = x.reshape(8, 2, 2, 4)
+    options = {"scale": False, "center": False, "epsilon": 1e-2}
+    stock = keras.layers.BatchNormalization(**options)
+    close(stock(maps, training=True), FusedBatchNormalization(**options)(maps, training=True), 1e-5)
+
+
+def test_model_with_the_layer_survives_a_file(tmp_path, maps):
+    inputs = keras.Input((5, 5, 6))
+    model = keras.Model(inputs, FusedBatchNormalization(momentum=0.7)(inputs))
+    model(maps, training=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(maps, verbose=0), model.predict(maps, verbose=0))
+    assert loaded.layers[1].momentum == 0.7
