@@ -1,0 +1,124 @@
+"""Random transforms change every image on its own in training, and none at inference."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cifar_utils.augmentation import PadCropFlip, build_augmentation
+from cifar_utils.synthetic import draw_images
+
+TRANSFORMS = {
+    "crop": 4, "crop_flip": 4, "crop_alternating_flip": 4, "flip": 0,
+    "rotation": 15, "shift": 0.1, "cutout": 0.25,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images():
+    return draw_images(70, seed=0)[0][:64]
+
+
+def transformed(layer, images):
+    return keras.ops.convert_to_numpy(layer(images, training=True))
+
+
+def windows(image, padding):
+    """All images that padding by reflection and cropping can give."""
+    padded = np.pad(image, [(padding, padding)] * 2 + [(0, 0)], mode="reflect")
+    return [
+        padded[top : top + 32, left : left + 32]
+        for top in range(2 * padding + 1)
+        for left in range(2 * padding + 1)
+    ]
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transform_changes_images_in_training_and_not_at_inference(name, images):
+    layer = build_augmentation([(name, TRANSFORMS[name])], seed=0)
+    np.testing.assert_array_equal(layer(images, training=False), images)
+    np.testing.assert_array_equal(layer.predict(images, verbose=0), images)
+    result = transformed(layer, images)
+    assert result.shape == images.shape and result.min() >= 0 and result.max() <= 255
+    assert (result != images).any(axis=(1, 2, 3)).sum() >= 20
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_each_image_gets_its_own_transform(name, images):
+    same = np.repeat(images[:1], 64, axis=0)
+    result = transformed(build_augmentation([(name, TRANSFORMS[name])], seed=0), same)
+    distinct = len(np.unique(result.reshape(64, -1), axis=0))
+    # The parity of an alternating flip hangs on the image, so only the crops differ.
+    assert distinct == 2 if name == "flip" else distinct >= 10
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transform_works_in_tf_data(name, images):
+    layer = build_augmentation([(name, TRANSFORMS[name])], seed=0)
+    dataset = tf.data.Dataset.from_tensor_slices(images).batch(32)
+    batches = [b.numpy() for b in dataset.map(lambda x: layer(x, training=True))]
+    assert [b.shape for b in batches] == [(32, 32, 32, 3)] * 2
+    assert (np.concatenate(batches) != images).any()
+
+
+@pytest.mark.parametrize("padding", [0, 2, 4])
+def test_crops_are_windows_of_the_image_padded_by_reflection(padding, images):
+    result = transformed(PadCropFlip(padding, "none", seed=0), images)
+    assert result.dtype == np.uint8
+    for image, crop in zip(images[:16], result[:16], strict=True):
+        assert any(np.array_equal(crop, window) for window in windows(image, padding))
+
+
+def test_every_offset_occurs():
+    ramp = np.broadcast_to(np.arange(32, dtype=np.uint8)[:, None, None], (32, 32, 3))
+    centres = transformed(PadCropFlip(4, "none", seed=0), np.repeat(ramp[None], 500, 0))[:, 16, 16]
+    assert set(centres[:, 0]) == set(range(12, 21))
+
+
+def test_random_flips_hit_half_of_the_images(images):
+    result = transformed(PadCropFlip(0, "random", seed=1), np.tile(images, (8, 1, 1, 1)))
+    flipped = [
+        np.array_equal(a, b[:, ::-1])
+        for a, b in zip(result, np.tile(images, (8, 1, 1, 1)), strict=False)
+    ]
+    assert 0.42 < np.mean(flipped) < 0.58
+
+
+def test_alternating_flips_show_each_image_both_ways_in_two_epochs(images):
+    layer = PadCropFlip(0, "alternating")
+    even = transformed(layer, images)
+    layer.epoch.assign(1)
+    odd = transformed(layer, images)
+    np.testing.assert_array_equal(even, odd[:, :, ::-1])
+    assert 0.3 < np.mean([np.array_equal(a, b) for a, b in zip(even, images, strict=False)]) < 0.7
+    layer.epoch.assign(2)
+    np.testing.assert_array_equal(transformed(layer, images), even)
+
+
+def test_the_same_seed_gives_the_same_transforms(images):
+    first, again, other = (
+        transformed(build_augmentation([("crop_flip", 4)], seed=seed), images) for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_layer_survives_a_file(tmp_path, images):
+    model = keras.Sequential([keras.Input((32, 32, 3)), PadCropFlip(3, "alternating", seed=5)])
+    model.save(tmp_path / "model.keras")
+    layer = keras.saving.load_model(tmp_path / "model.keras").layers[0]
+    assert (layer.padding, layer.flip, layer.seed) == (3, "alternating", 5)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: PadCropFlip(-1), "Expected padding as pixels, 0 or more. Received: -1"),
+        (lambda: PadCropFlip(4, "vertical"), "Received: 'vertical'"),
+        (lambda: PadCropFlip(4)(np.zeros((2, 4, 4, 3))), r"padding=4. Received: shape \(2, 4, 4"),
+        (lambda: build_augmentation([("turn", 3)]), "Expected a transform of.*Received: 'turn'"),
+    ],
+)
+def test_bad_arguments_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
