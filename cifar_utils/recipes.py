@@ -1,0 +1,203 @@
+"""How each network of the series is trained: recipes, as data.
+
+A recipe named like a network is its author's own, as far as published; what the source
+leaves open is ours, and ``source`` says so. Recipes called ``…_tuned`` are our best
+for the same network.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+
+import keras
+
+SCHEDULES = ("constant", "cosine", "triangle")
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a network is trained, but the data and the seed.
+
+    Attributes
+    ----------
+    name, model : str
+        The recipe's own name, and that of the network for ``models.build_model``.
+    source : str
+        Whose it is, and what in it the source leaves open.
+    epochs, batch_size : int
+    optimizer : {"adam", "rmsprop", "sgd"}
+        ``"sgd"`` has Nesterov momentum 0.9.
+    learning_rate : float
+        The peak of the schedule.
+    schedule : {"constant", "cosine", "triangle"}
+        ``"cosine"`` falls from the peak to 0; ``"triangle"`` rises linearly from a
+        fifth of the peak during the first fifth of all steps, then falls linearly to 0.
+    weight_decay : float
+        Decoupled: each step takes this share, times the learning rate, off the kernels.
+    label_smoothing : float
+        Share of the target probability that is spread over all classes.
+    normalization : {"unit", "zscore"}
+        Pixels to [0, 1], or z-scores with the training images' own statistics.
+    augmentation : tuple of (name, amount)
+        For ``augmentation.build_augmentation``.
+    mixup : float
+        Alpha of the beta distribution of mixup's weights; 0 for none.
+    model_options : mapping
+        Further keyword arguments for the network.
+    """
+
+    name: str
+    model: str
+    source: str
+    epochs: int
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    normalization: str = "unit"
+    augmentation: tuple[tuple[str, float], ...] = ()
+    mixup: float = 0.0
+    model_options: Mapping = field(default_factory=dict)
+
+    def __post_init__(self):
+        for attribute, allowed in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("normalization", ("unit", "zscore")),
+        ):
+            if getattr(self, attribute) not in allowed:
+                raise ValueError(
+                    f"Expected {attribute} of {allowed}. Received: {getattr(self, attribute)!r}."
+                )
+
+    def settings(self) -> dict:
+        """All attributes, as JSON gives them back: what a ledger record holds."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def build_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
+        """The optimiser for a training of so many steps."""
+        rate = self.learning_rate
+        if self.schedule == "cosine":
+            rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps)
+        elif self.schedule == "triangle":
+            rise = max(1, steps // 5)
+            rate = keras.optimizers.schedules.PolynomialDecay(rate, max(1, steps - rise), 0.0)
+            rate = LinearRise(self.learning_rate / 5, rise, rate)
+        decay = self.weight_decay or None
+        if self.optimizer == "adam":
+            optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+        elif self.optimizer == "rmsprop":
+            optimizer = keras.optimizers.RMSprop(rate, weight_decay=decay)
+        else:
+            optimizer = keras.optimizers.SGD(rate, 0.9, nesterov=True, weight_decay=decay)
+        if decay:
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+
+
+@keras.saving.register_keras_serializable("cifar_utils")
+class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises linearly to the start of another schedule, then is that."""
+
+    def __init__(self, start: float, steps: int, after):
+        self.start, self.steps, self.after = start, steps, after
+
+    def __call__(self, step):
+        step = keras.ops.cast(step, "float32")
+        share = keras.ops.minimum(step / self.steps, 1.0)
+        peak = self.after(keras.ops.maximum(step - self.steps, 0.0))
+        return self.start + share * (peak - self.start)
+
+    def get_config(self):
+        after = keras.saving.serialize_keras_object(self.after)
+        return {"start": self.start, "steps": self.steps, "after": after}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config | {"after": keras.saving.deserialize_keras_object(config["after"])})
+
+
+CLASSICAL = (("flip", 0.0), ("shift", 0.1), ("rotation", 15.0))
+STOCK_BN = {"bn_momentum": 0.99}  # Keras' default, which the authors left as it is
+
+_ALL = (
+    Recipe(
+        name="plain_cnn",
+        model="plain_cnn",
+        source="s0: flips and shifts inside the model; the number of epochs is ours",
+        epochs=10,
+        augmentation=(("flip", 0.0), ("shift", 0.1)),
+        model_options=STOCK_BN,
+    ),
+    Recipe(
+        name="plain_cnn_l2",
+        model="plain_cnn",
+        source="s1: z-scores, RMSprop, L2 penalty, augmentation, 60 epochs; amounts are ours",
+        epochs=60,
+        batch_size=64,
+        optimizer="rmsprop",
+        normalization="zscore",
+        augmentation=CLASSICAL,
+        model_options=STOCK_BN | {"l2": 1e-4},
+    ),
+    Recipe(
+        name="dense_head_cnn",
+        model="dense_head_cnn",
+        source="s2, part one: no augmentation, 40 epochs; optimiser and batch size are ours",
+        epochs=40,
+        model_options=STOCK_BN,
+    ),
+    Recipe(
+        name="dense_head_cnn_augmented",
+        model="dense_head_cnn",
+        source="s2, part two: with augmentation, 40 epochs at first; amounts are ours",
+        epochs=40,
+        augmentation=CLASSICAL,
+        model_options=STOCK_BN,
+    ),
+    Recipe(
+        name="valid_cnn",
+        model="valid_cnn",
+        source="s3: Adam, batches of 64, 10 epochs; dropout rates are ours",
+        epochs=10,
+        batch_size=64,
+        model_options=STOCK_BN,
+    ),
+    Recipe(
+        name="residual_cnn",
+        model="residual_cnn",
+        source="s4: rotation 15 degrees, shifts 10 %, flips; epochs and optimiser are ours",
+        epochs=30,
+        augmentation=CLASSICAL,
+        model_options=STOCK_BN,
+    ),
+    Recipe(
+        name="resnet20",
+        model="resnet20",
+        source="after He et al. 2015: SGD, crop and flip; short, with a triangular rate",
+        epochs=20,
+        optimizer="sgd",
+        learning_rate=0.1,
+        schedule="triangle",
+        weight_decay=5e-3,
+        normalization="zscore",
+        augmentation=(("crop_flip", 4),),
+    ),
+    Recipe(
+        name="plain20",
+        model="plain20",
+        source="as resnet20, without the shortcuts",
+        epochs=20,
+        optimizer="sgd",
+        learning_rate=0.1,
+        schedule="triangle",
+        weight_decay=5e-3,
+        normalization="zscore",
+        augmentation=(("crop_flip", 4),),
+    ),
+)
+RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _ALL})

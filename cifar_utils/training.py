@@ -1,0 +1,285 @@
+"""Train a network by a recipe, so that it can be interrupted at any moment and go on."""
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from cifar_utils.augmentation import PadCropFlip, build_augmentation
+from cifar_utils.data import Cifar10, channel_statistics
+from cifar_utils.models import NUM_CLASSES, build_model
+from cifar_utils.recipes import RECIPES, Recipe
+
+__all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train"]
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a training.
+
+    Attributes
+    ----------
+    model : keras.Model
+        As it is after the last epoch. Takes pixels from 0 to 255 and returns logits.
+    recipe : Recipe
+    seed : int
+    history : dict of str to list of float
+        A value an epoch: ``loss`` and ``accuracy``, measured during the epoch, with
+        dropout and augmentation; ``val_loss`` and ``val_accuracy``, measured after it,
+        without; ``seconds``, of training alone.
+    seconds : float
+        Wall-clock time of all epochs, the building of the graph included, validation not.
+    images_per_second : float
+        Over the epochs after the first, or over the only one.
+    precision : str
+        The Keras dtype policy that the network was built with.
+    """
+
+    model: keras.Model
+    recipe: Recipe
+    seed: int
+    history: dict[str, list[float]]
+    seconds: float
+    images_per_second: float
+    precision: str
+
+
+def best_precision() -> str:
+    """The fastest dtype policy that this machine has hardware for.
+
+    ``"mixed_float16"`` on a CUDA GPU, ``"mixed_bfloat16"`` on a processor with bfloat16
+    units, else ``"float32"``.
+    """
+    if _has_gpu():
+        return "mixed_float16"
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+def train(
+    recipe: Recipe,
+    data: Cifar10,
+    seed: int = 0,
+    *,
+    epochs: int | None = None,
+    precision: str | None = None,
+    resume: str | os.PathLike | None = None,
+    verbose: str | int = "auto",
+) -> Run:
+    """Train a new network by a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        For example ``RECIPES["valid_cnn"]``.
+    data : Cifar10
+        Training images and, if there are any, validation images.
+    seed : int
+        Decides the first weights, the order of the images and all random transforms.
+    epochs : int, optional
+        Instead of the recipe's; schedules are stretched to them.
+    precision : str, optional
+        A Keras dtype policy; without, :func:`best_precision`.
+    resume : path, optional
+        A file in which the state is kept after each epoch. If it is there already, of
+        the same training, the training goes on after the last epoch in it, and ends
+        with the weights that it would have had without the interruption.
+    verbose : "auto", 0, 1 or 2
+        As for ``keras.Model.fit``.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError
+        If there are fewer images than a batch, or the file is of another training.
+    """
+    recipe = replace(recipe, epochs=epochs or recipe.epochs)
+    steps = len(data.x_train) // recipe.batch_size
+    if not steps or recipe.epochs < 1:
+        raise ValueError(
+            f"Expected at least one epoch and {recipe.batch_size} training images, a batch. "
+            f"Received: {recipe.epochs} epochs, {len(data.x_train)} images."
+        )
+    keras.utils.set_random_seed(seed)
+    precision = precision or best_precision()
+    model = _build(recipe, data, precision)
+    augmentation = build_augmentation(recipe.augmentation, seed=seed)
+    learner = keras.Sequential([augmentation, model], name="learner")
+    learner.compile(
+        optimizer=recipe.build_optimizer(recipe.epochs * steps),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing
+        ),
+        metrics=["accuracy"],
+    )
+    learner.optimizer.build(learner.trainable_variables)
+
+    identity = recipe.settings() | {
+        "seed": seed,
+        "precision": precision,
+        "data": data.fingerprint,
+        "images": len(data.x_train),
+    }
+    state = _State(Path(resume) if resume else None, identity, augmentation)
+    state.restore(learner)
+    if state.epochs_done < recipe.epochs:
+        learner.fit(
+            _untuned(_training_batches(recipe, data, seed, state.epochs_done)),
+            epochs=recipe.epochs,
+            initial_epoch=state.epochs_done,
+            steps_per_epoch=steps,
+            validation_data=_untuned(_validation_batches(data)) if len(data.x_val) else None,
+            validation_steps=-(-len(data.x_val) // EVALUATION_BATCH) or None,
+            callbacks=[state],
+            shuffle=False,
+            verbose=verbose,
+        )
+    steady = state.history["seconds"][1:] or state.history["seconds"]
+    speed = steps * recipe.batch_size * len(steady) / sum(steady)
+    seconds = sum(state.history["seconds"])
+    return Run(model, recipe, seed, state.history, seconds, speed, precision)
+
+
+class _State(keras.callbacks.Callback):
+    """Times the epochs and, given a file, keeps in it what is needed to go on.
+
+    Keras' ``BackupAndRestore`` writes weights and epoch to two files, one after the
+    other; killed between them, it would repeat an epoch. Here it is one file, renamed
+    into place.
+    """
+
+    def __init__(self, path: Path | None, identity: dict, augmentation: keras.Sequential):
+        super().__init__()
+        self.path, self.identity = path, identity
+        self.history: dict[str, list[float]] = {"seconds": []}
+        self.alternating = [a for a in augmentation.layers if isinstance(a, PadCropFlip)]
+
+    @property
+    def epochs_done(self) -> int:
+        return len(self.history["seconds"])
+
+    @staticmethod
+    def _variables(learner: keras.Model) -> list:
+        # Those of the layers include the states of all random number generators.
+        return [*learner.variables, *learner.optimizer.variables]
+
+    def restore(self, learner: keras.Model) -> None:
+        if self.path is None or not self.path.exists():
+            return
+        with np.load(self.path) as kept:
+            found = json.loads(str(kept["about"]))
+            if found["identity"] != self.identity:
+                raise ValueError(
+                    f"Expected {self.path} to hold the state of this training, "
+                    f"{self.identity}. Received: that of {found['identity']}."
+                )
+            for i, variable in enumerate(self._variables(learner)):
+                variable.assign(kept[f"v{i}"])
+        self.history = found["history"]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for layer in self.alternating:
+            layer.epoch.assign(epoch)
+        self.seconds, self.start = None, time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        self.seconds = time.perf_counter() - self.start
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self.seconds or time.perf_counter() - self.start
+        for name, value in {**(logs or {}), "seconds": seconds}.items():
+            self.history.setdefault(name, []).append(float(value))
+        if self.path is None:
+            return
+        arrays = {
+            f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(self._variables(self.model))
+        }
+        about = json.dumps({"identity": self.identity, "history": self.history})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        half_written = self.path.with_suffix(f".{os.getpid()}.npz")
+        np.savez(half_written, about=about, **arrays)
+        half_written.replace(self.path)
+
+
+def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
+    options = dict(recipe.model_options)
+    if recipe.normalization == "zscore":
+        options["statistics"] = channel_statistics(data.x_train)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        return build_model(recipe.model, **options)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _training_batches(
+    recipe: Recipe, data: Cifar10, seed: int, first_epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches without end, in an order that follows from the seed and the epoch."""
+    one_hot = np.eye(NUM_CLASSES, dtype=np.float32)
+    size = recipe.batch_size
+    for epoch in itertools.count(first_epoch):
+        order = np.random.default_rng([seed, epoch]).permutation(len(data.x_train))
+        if recipe.mixup:
+            mixup = keras.layers.MixUp(recipe.mixup, seed=1000 * seed + epoch)
+        for start in range(0, len(order) - size + 1, size):
+            rows = order[start : start + size]
+            batch = {"images": data.x_train[rows], "labels": one_hot[data.y_train[rows]]}
+            if recipe.mixup:
+                batch = {k: ops.convert_to_numpy(v) for k, v in mixup(batch).items()}
+            yield batch["images"], batch["labels"]
+
+
+def _validation_batches(data: Cifar10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    one_hot = np.eye(NUM_CLASSES, dtype=np.float32)
+    while True:
+        for start in range(0, len(data.x_val), EVALUATION_BATCH):
+            rows = slice(start, start + EVALUATION_BATCH)
+            yield data.x_val[rows], one_hot[data.y_val[rows]]
+
+
+def _untuned(batches: Iterator[tuple[np.ndarray, np.ndarray]]):
+    """The same batches, under TensorFlow as a pipeline without its autotuner.
+
+    Taking down an autotuned pipeline waits for the tuner to wake up, which it does
+    after twice as long each time: at the end of a training it can be minutes.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    first = next(batches)
+    dataset = tf.data.Dataset.from_generator(
+        lambda: itertools.chain([first], batches),
+        output_signature=tuple(tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in first),
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(2).with_options(options)
+
+
+def _has_gpu() -> bool:
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    return False

@@ -1,0 +1,212 @@
+"""Recipes train, are repeatable, and survive being killed."""
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from cifar_utils import training
+from cifar_utils.data import load_cifar10
+from cifar_utils.models import list_models
+from cifar_utils.recipes import Recipe
+from cifar_utils.training import RECIPES, best_precision, train
+
+QUICK = replace(
+    RECIPES["valid_cnn"],
+    name="quick",
+    batch_size=20,
+    epochs=3,
+    augmentation=(("crop_alternating_flip", 2), ("rotation", 5.0)),
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_cifar10("synthetic", val_size=50, limit=100)
+
+
+def weights(run):
+    return [np.asarray(value) for value in run.model.get_weights()]
+
+
+def assert_equal(first, second):
+    for a, b in zip(weights(first), weights(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_every_system_has_its_recipe_and_every_recipe_its_network():
+    assert {"plain_cnn", "plain_cnn_l2", "dense_head_cnn", "dense_head_cnn_augmented"} <= set(
+        RECIPES
+    )
+    assert {"valid_cnn", "residual_cnn", "resnet20", "plain20"} <= set(RECIPES)
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name and recipe.model in list_models() and recipe.source
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains(name, data):
+    recipe = replace(RECIPES[name], batch_size=50)
+    run = train(recipe, data, epochs=1, verbose=0)
+    assert list(map(len, run.history.values())) == [1] * len(run.history)
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} == set(run.history)
+    assert np.isfinite(run.history["loss"][0]) and run.seconds > 0 < run.images_per_second
+    assert run.model.predict(data.x_val[:7], verbose=0).shape == (7, 10)
+    assert (run.recipe.epochs, run.precision) == (1, best_precision())
+
+
+def test_training_learns():
+    data = load_cifar10("synthetic", val_size=200, limit=1_000)
+    recipe = replace(RECIPES["valid_cnn"], batch_size=20, model_options={})
+    run = train(recipe, data, epochs=5, verbose=0)
+    assert run.history["val_accuracy"][-1] > 0.4
+
+
+def test_the_seed_decides_everything(data):
+    first, again, other = (train(QUICK, data, seed, epochs=1, verbose=0) for seed in (1, 1, 2))
+    assert_equal(first, again)
+    assert any((a != b).any() for a, b in zip(weights(first), weights(other), strict=True))
+
+
+def test_run_without_validation_images(data):
+    everything = load_cifar10("synthetic", val_size=0, limit=100)
+    run = train(QUICK, everything, epochs=1, verbose=0)
+    assert "val_accuracy" not in run.history
+
+
+SCRIPT = """
+import sys
+from cifar_utils.data import load_cifar10
+from cifar_utils.training import train
+from tests.test_training import QUICK
+data = load_cifar10("synthetic", val_size=50, limit=100)
+train(QUICK, data, 7, epochs=200, resume=sys.argv[1], verbose=0)
+"""
+
+
+def test_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
+    state = tmp_path / "state.npz"
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(state)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
+    deadline = time.monotonic() + 100
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)  # somewhere in a later epoch, or while its state is being written
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the training ended before it could be killed"
+    done = len(json.loads(str(np.load(state)["about"]))["history"]["seconds"])
+    assert 1 <= done < 200
+
+    # A whole training of the same schedule, cut to few epochs, gives the same weights.
+    stop = StopAfter(done + 2)
+    monkeypatch.setattr(training._State, "on_epoch_end", stop.wrap(training._State.on_epoch_end))
+    resumed = train(QUICK, data, 7, epochs=200, resume=state, verbose=0)
+    whole = train(QUICK, data, 7, epochs=200, verbose=0)
+    assert len(resumed.history["loss"]) == len(whole.history["loss"]) == done + 2
+    assert_equal(resumed, whole)
+    assert resumed.history["val_loss"] == whole.history["val_loss"]
+
+
+class StopAfter:
+    """Ends a training after some epochs, without changing its schedule."""
+
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def wrap(self, on_epoch_end):
+        def stopping(state, epoch, logs=None):
+            on_epoch_end(state, epoch, logs)
+            state.model.stop_training = epoch + 1 >= self.epochs
+
+        return stopping
+
+
+def test_state_of_another_training_is_refused_and_kept(data, tmp_path):
+    state = tmp_path / "state.npz"
+    train(QUICK, data, 0, epochs=1, resume=state, verbose=0)
+    before = state.read_bytes()
+    with pytest.raises(ValueError, match="to hold the state of this training"):
+        train(QUICK, data, 1, epochs=1, resume=state, verbose=0)
+    assert state.read_bytes() == before
+
+
+def test_finished_training_is_not_run_again(data, tmp_path):
+    state = tmp_path / "state.npz"
+    first = train(QUICK, data, 0, epochs=1, resume=state, verbose=0)
+    again = train(QUICK, data, 0, epochs=1, resume=state, verbose=0)
+    assert_equal(first, again)
+    assert again.seconds == first.seconds
+
+
+def test_mixup_blends_images_and_labels(data):
+    batches = training._training_batches(replace(QUICK, mixup=0.5), data, seed=0, first_epoch=0)
+    images, labels = next(batches)
+    np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+    assert ((labels > 0).sum(axis=1) == 2).any()
+    assert images.dtype == np.float32 and images.min() >= 0 and images.max() <= 255
+
+
+def test_batches_go_through_all_images_in_a_new_order_each_epoch(data):
+    batches = training._training_batches(QUICK, data, seed=0, first_epoch=0)
+    epochs = [np.concatenate([next(batches)[0] for _ in range(5)]) for _ in range(2)]
+    assert (epochs[0] != epochs[1]).any()
+    for epoch in epochs:
+        assert sorted(image.tobytes() for image in epoch) == sorted(
+            image.tobytes() for image in data.x_train
+        )
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "triangle"])
+def test_schedules(schedule):
+    recipe = replace(QUICK, schedule=schedule, learning_rate=0.5)
+    rate = recipe.build_optimizer(100).learning_rate
+    if schedule == "constant":
+        assert float(rate) == 0.5
+        return
+    optimizer = recipe.build_optimizer(100)
+    rates = []
+    for step in range(101):
+        optimizer.iterations.assign(step)
+        rates.append(float(optimizer.learning_rate))
+    peak = 20 if schedule == "triangle" else 0
+    assert np.argmax(rates) == peak and abs(rates[peak] - 0.5) < 1e-6 and rates[-1] < 1e-6
+    assert np.all(np.diff(rates[peak:]) <= 1e-9)
+
+
+def test_weight_decay_spares_biases_and_normalisation():
+    recipe = replace(QUICK, optimizer="sgd", weight_decay=0.5, learning_rate=1.0)
+    optimizer = recipe.build_optimizer(10)
+    kernel, bias = (keras.Variable(np.ones(3), name=name) for name in ("kernel", "bias"))
+    optimizer.apply([np.zeros(3, "float32")] * 2, [kernel, bias])
+    assert float(kernel[0]) == 0.5 and float(bias[0]) == 1
+
+
+def test_precision_can_be_chosen(data):
+    run = train(QUICK, data, epochs=1, precision="mixed_bfloat16", verbose=0)
+    assert run.model.get_layer("stage1_conv1").compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"optimizer": "adamw"}, "optimizer.*'adamw'"), ({"schedule": "step"}, "schedule.*'step'"),
+     ({"normalization": "l2"}, "normalization.*'l2'")],
+)  # fmt: skip
+def test_bad_recipes_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(name="x", model="plain_cnn", source="", epochs=1, **options)
+
+
+def test_too_few_images_are_refused(data):
+    with pytest.raises(ValueError, match=r"128 training images, a batch. Received: .*100 images"):
+        train(replace(QUICK, batch_size=128), data, verbose=0)
