@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: tutorial test data notebooks lab lint clean
+.PHONY: tutorial test data notebooks results lab lint clean
 .DEFAULT_GOAL := tutorial
 
 tutorial: $(READY)  ## run the series on few images, and keep it as HTML
@@ -19,6 +19,9 @@ data: $(READY)  ## fetch CIFAR-10, unless it is here
 
 notebooks: $(READY)  ## run the series in full, in place (tens of minutes)
 	@$(BIN)/python notebooks/execute.py --profile full
+
+results: $(READY)  ## render the README's tables and figures/ from the ledger
+	@$(BIN)/python -m cifar_utils results
 
 lab: $(READY)
 	@$(BIN)/jupyter lab notebooks

@@ -1,24 +1,97 @@
-"""The command line: ``python -m cifar_utils data`` fetches CIFAR-10 if need be."""
+"""The command line: ``python -m cifar_utils`` with ``data``, ``run`` or ``results``."""
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
-from cifar_utils.data import DatasetError, load_cifar10
+from cifar_utils import quiet_stderr
+from cifar_utils.data import DatasetError, load_cifar10, load_cifar10_test
+from cifar_utils.ledger import LedgerError, default_folder
+
+
+def show_data(options: argparse.Namespace) -> None:
+    """Find or fetch CIFAR-10 and say what it is."""
+    data = load_cifar10("cifar10")
+    print(f"{data.name}: {len(data.x_train) + len(data.x_val):,} training images can be read.")
+    print(f"fingerprint {data.fingerprint}")
+
+
+def run_recipe(options: argparse.Namespace) -> None:
+    """Train a recipe with several seeds; write a record after each."""
+    # By itself, TensorFlow chooses these faster kernels on recent Intel processors only.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_stderr():
+        from cifar_utils.experiment import run_seed
+        from cifar_utils.training import best_precision
+
+        precision = options.precision or best_precision()  # which looks for a GPU
+    validation = 0 if options.all_images else min(5_000, options.limit or 5_000)
+    data = load_cifar10(val_size=validation, limit=options.limit)
+    test = load_cifar10_test(limit=options.limit)
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        run_seed(
+            options.recipe,
+            data,
+            test,
+            seed,
+            epochs=options.epochs,
+            precision=precision,
+            results=options.results,
+            state=options.state,
+            verbose=options.verbose,
+        )
+
+
+def render_results(options: argparse.Namespace) -> None:
+    """Write the README's tables and the figures anew from the ledger."""
+    from cifar_utils.report import render
+
+    for path in render(options.results, readme=Path("README.md"), figures=Path("figures")):
+        print(f"wrote {path}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m cifar_utils")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("data", help="find or fetch CIFAR-10, check it, say what it is")
-    parser.parse_args(arguments)
+
+    data = commands.add_parser("data", help="find or fetch CIFAR-10, check it, say what it is")
+    data.set_defaults(command=show_data)
+
+    run = commands.add_parser("run", help="train a recipe, evaluate it, write a record a seed")
+    run.set_defaults(command=run_recipe)
+    run.add_argument("recipe", help="a name of cifar_utils.training.RECIPES")
+    run.add_argument("--seeds", type=int, default=1, help="how many (default 1)")
+    run.add_argument("--first-seed", type=int, default=0, metavar="SEED")
+    run.add_argument("--epochs", type=int, help="instead of the recipe's")
+    run.add_argument("--precision", help="a Keras dtype policy (default: the machine's best)")
+    run.add_argument(
+        "--all-images", action="store_true", help="train on 50,000 images, keep none to validate"
+    )
+    run.add_argument(
+        "--limit", type=int, help="train, validate and test with at most so many images each"
+    )
+    run.add_argument("--results", type=Path, default=default_folder(), help="folder of the ledger")
+    run.add_argument(
+        "--state",
+        type=Path,
+        default=Path("build/runs"),
+        help="folder for the state of unfinished runs, which go on where they stopped",
+    )
+    run.add_argument("--verbose", type=int, default=2, choices=(0, 1, 2), help="as in Keras")
+
+    results = commands.add_parser("results", help="render the README's tables and the figures")
+    results.set_defaults(command=render_results)
+    results.add_argument("--results", type=Path, default=default_folder())
+
+    options = parser.parse_args(arguments)
     try:
-        data = load_cifar10("cifar10")
-    except DatasetError as error:
+        options.command(options)
+    except (DatasetError, LedgerError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{data.name}: {len(data.x_train) + len(data.x_val):,} training images can be read.")
-    print(f"fingerprint {data.fingerprint}")
     return 0
 
 

@@ -1,11 +1,14 @@
 """How good is a classifier, and how sure can one be of that figure?"""
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
+from scipy.stats import t as student_t
 from sklearn.metrics import classification_report
 
 
@@ -66,6 +69,107 @@ def accuracy_interval(
     # Rounding must not put a share of 0 or 1 outside its own interval, nor that beyond them.
     low, high = min(share, max(0.0, centre - reach)), max(share, min(1.0, centre + reach))
     return AccuracyInterval(share, low, high)
+
+
+class MeanInterval(NamedTuple):
+    """The mean over training runs, and half the width of its 95 % interval (fractions)."""
+
+    mean: float
+    reach: float
+    runs: int
+
+    def __str__(self) -> str:
+        if self.runs == 1:
+            return f"{self.mean:.1%} (one run)"
+        return f"{100 * self.mean:.1f} ± {100 * self.reach:.1f} % ({self.runs} runs)"
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
+    """Mean of a figure over runs with different seeds, with Student's t interval.
+
+    The interval tells what the mean of other seeds could have been. It knows nothing of
+    what other test images would have given: see :func:`accuracy_interval`.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One a run. Of a single run the reach is infinite.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    MeanInterval
+        ``mean``, ``reach`` (mean ± reach is the interval) and ``runs``.
+
+    Examples
+    --------
+    >>> print(mean_interval([0.78, 0.80, 0.79]))
+    79.0 ± 2.5 % (3 runs)
+    """
+    values = np.asarray(values, float)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"Expected finite numbers, at least one. Received: {values!r}.")
+    runs, mean = len(values), float(values.mean())
+    if runs == 1:
+        return MeanInterval(mean, math.inf, 1)
+    error = values.std(ddof=1) / math.sqrt(runs)
+    return MeanInterval(mean, float(student_t.ppf((1 + confidence) / 2, runs - 1) * error), runs)
+
+
+def predict_probabilities(model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+    """Class probabilities of a model that returns logits.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Any object whose ``predict_on_batch`` turns images into logits.
+    images : ndarray, shape (n, height, width, 3)
+    batch_size : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n, classes)
+        Each row sums to 1.
+    """
+    starts = range(0, len(images), batch_size)
+    logits = [np.asarray(model.predict_on_batch(images[i : i + batch_size])) for i in starts]
+    return softmax(np.concatenate(logits).astype(float), axis=1)
+
+
+def expected_calibration_error(
+    y_true: np.ndarray, probabilities: np.ndarray, bins: int = 15
+) -> float:
+    """Mean distance between confidence and accuracy, over bins of equal width.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+    probabilities : ndarray of float, shape (n, classes)
+    bins : int
+        The confidence, the largest probability of a row, is cut into so many bins.
+
+    Returns
+    -------
+    float
+        Fraction: 0.05 means that confidence and accuracy differ by 5 points on average.
+
+    References
+    ----------
+    C. Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599.
+
+    Examples
+    --------
+    >>> always_sure = np.array([[1.0, 0.0]] * 4)
+    >>> expected_calibration_error(np.array([0, 0, 0, 1]), always_sure)
+    0.25
+    """
+    check_labels(y_true, num_classes=np.shape(probabilities)[1])
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == y_true
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(which, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(right))
 
 
 def classification_table(

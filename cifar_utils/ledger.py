@@ -1,11 +1,109 @@
-"""Facts about the machine and the software behind a measurement."""
+"""The ledger: one JSON file a measured run, behind every number of the series.
 
+A record says what was run, on what, and what came out. It carries a checksum, so that
+a file that was cut short or edited by hand is noticed when it is read.
+"""
+
+import datetime
+import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
+
+FIELDS = {
+    "train": (
+        "kind", "recipe", "model", "params", "data", "seed", "epochs", "val_accuracy",
+        "test_accuracy", "test_nll", "test_ece", "train_seconds", "images_per_second",
+        "hardware", "precision", "backend", "versions", "date",
+    ),
+    "bench": ("kind", "data", "hardware", "backend", "versions", "date"),
+}  # fmt: skip
+
+
+class LedgerError(ValueError):
+    """A record that can't be trusted, by name, and what is wrong with it."""
+
+
+def default_folder() -> Path:
+    """Where the records lie: ``results/`` of the checkout that this package is in."""
+    return Path(__file__).resolve().parent.parent / "results"
+
+
+def write_record(record: dict, folder: Path | None = None) -> Path:
+    """Add a record to the ledger, after the run that it tells of.
+
+    The file appears whole or not at all, under a name of its own.
+
+    Parameters
+    ----------
+    record : dict
+        What JSON can hold, with all of ``FIELDS[record["kind"]]`` but ``date``,
+        which is added where it is missing.
+    folder : path, optional
+        Without, :func:`default_folder`.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    LedgerError
+        If a field is missing.
+    """
+    record = {"date": datetime.date.today().isoformat()} | record
+    _check_fields(record, "the new record")
+    record["checksum"] = _checksum(record)
+    folder = Path(folder or default_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = [record["kind"], record.get("recipe"), f"seed{record.get('seed', 0)}"]
+    name = "-".join([*filter(None, parts), record["checksum"][:8]])
+    half_written = folder / f".{name}.{os.getpid()}"
+    half_written.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return half_written.replace(folder / f"{name}.json")
+
+
+def read_records(folder: Path | None = None, **wanted) -> list[dict]:
+    """Read the ledger.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Without, :func:`default_folder`.
+    **wanted
+        Fields and the values that they must have, for example ``kind="train"``.
+
+    Returns
+    -------
+    list of dict
+        In the order of recipes and seeds.
+
+    Raises
+    ------
+    LedgerError
+        If a file is no record, lacks a field, or was changed after it was written.
+    """
+    records = []
+    for path in sorted(Path(folder or default_folder()).glob("*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise LedgerError(f"Expected {path.name} to be a record. Received: {error}") from None
+        if not isinstance(record, dict):
+            raise LedgerError(f"Expected {path.name} to be a record. Received: no object.")
+        _check_fields(record, path.name)
+        if record.get("checksum") != _checksum(record):
+            raise LedgerError(
+                f"Expected {path.name} as it was written. Received: one whose checksum differs. "
+                "Restore it from version control, or remove it and run the recipe again."
+            )
+        records.append(record)
+    chosen = [r for r in records if all(r.get(k) == v for k, v in wanted.items())]
+    return sorted(chosen, key=lambda r: (r["kind"], r.get("recipe", ""), r.get("seed", 0)))
 
 
 def hardware() -> dict[str, str | int | float]:
@@ -44,6 +142,22 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _check_fields(record: dict, name: str) -> None:
+    fields = FIELDS.get(record.get("kind"), ("kind",))
+    missing = [field for field in fields if field not in record]
+    if missing or record["kind"] not in FIELDS:
+        raise LedgerError(
+            f"Expected {name} to be of kind {' or '.join(FIELDS)} with all its fields. "
+            f"Received: kind {record.get('kind')!r} without {', '.join(missing) or 'fields'}."
+        )
+
+
+def _checksum(record: dict) -> str:
+    """SHA-256 over all fields but itself."""
+    kept = {key: value for key, value in record.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _processor() -> str:

@@ -1,0 +1,110 @@
+"""One measured run: train by a recipe, evaluate on the test set, write the record."""
+
+import difflib
+from pathlib import Path
+
+import keras
+import numpy as np
+from sklearn.metrics import confusion_matrix, log_loss
+
+from cifar_utils.data import Cifar10
+from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
+from cifar_utils.ledger import hardware, read_records, versions, write_record
+from cifar_utils.training import RECIPES, Run, best_precision, train
+
+
+def run_seed(
+    name: str,
+    data: Cifar10,
+    test: tuple[np.ndarray, np.ndarray],
+    seed: int,
+    *,
+    epochs: int | None = None,
+    precision: str | None = None,
+    results: Path,
+    state: Path,
+    verbose: int = 2,
+) -> dict:
+    """Train one seed of a recipe and add its record to the ledger.
+
+    A seed that the ledger has already, of the same recipe, epochs, data, precision and
+    machine, is not run again. An unfinished one goes on from its last epoch.
+
+    Parameters
+    ----------
+    name : str
+        A recipe of ``RECIPES``.
+    data : Cifar10
+    test : (images, labels)
+        As ``load_cifar10_test`` returns them.
+    seed : int
+    epochs, precision, verbose
+        As for ``training.train``.
+    results, state : Path
+        Folders of the ledger and of the states of unfinished runs.
+
+    Returns
+    -------
+    dict
+        The record.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe, or as ``training.train``.
+    """
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, n=2, cutoff=0.4)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"Expected a recipe of {list(RECIPES)}. Received: {name!r}.{hint}")
+    recipe = RECIPES[name]
+    epochs, precision = epochs or recipe.epochs, precision or best_precision()
+    about_data = {
+        "name": data.name,
+        "fingerprint": data.fingerprint,
+        "train_images": len(data.x_train),
+    }
+    identity = {
+        "kind": "train", "recipe": name, "seed": seed, "epochs": epochs, "precision": precision,
+        "data": about_data, "hardware": hardware(), "backend": keras.backend.backend(),
+        "settings": recipe.settings(),
+    }  # fmt: skip
+    known = read_records(results, **identity)
+    if known:
+        print(f"{name}, seed {seed}: in the ledger already.")
+        return known[0]
+
+    file = f"{name}-{epochs}-{len(data.x_train)}-{precision}-seed{seed}.npz"
+    print(f"{name}, seed {seed}: {epochs} epochs, {precision}.", flush=True)
+    run = train(
+        recipe, data, seed, epochs=epochs, precision=precision,
+        resume=state / file, verbose=verbose,
+    )  # fmt: skip
+    record = identity | _outcome(run, test) | {"versions": versions()}
+    path = write_record(record, results)
+    (state / file).unlink(missing_ok=True)
+    seconds, accuracy = record["train_seconds"], record["test_accuracy"]
+    print(f"{accuracy:.2%} of the test images, {seconds:.0f} s of training: {path.name}")
+    return record
+
+
+def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
+    x_test, y_test = test
+    probabilities = predict_probabilities(run.model, x_test)
+    y_pred = probabilities.argmax(axis=1)
+    trainable = sum(int(np.prod(w.shape)) for w in run.model.trainable_weights)
+    total = run.model.count_params()
+    validated = run.history.get("val_accuracy")
+    return {
+        "model": run.recipe.model,
+        "params": {"total": total, "trainable": trainable, "frozen": total - trainable},
+        "val_accuracy": validated[-1] if validated else None,
+        "test_accuracy": float(np.mean(y_pred == y_test)),
+        "test_images": len(y_test),
+        "test_nll": float(log_loss(y_test, probabilities, labels=range(10))),
+        "test_ece": expected_calibration_error(y_test, probabilities),
+        "confusion_matrix": confusion_matrix(y_test, y_pred, labels=range(10)).tolist(),
+        "train_seconds": run.seconds,
+        "images_per_second": run.images_per_second,
+        "history": run.history,
+    }

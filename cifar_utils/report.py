@@ -1,0 +1,190 @@
+"""The README's tables and the figures, rendered from the ledger and nothing else."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from cifar_utils.data import CLASS_NAMES
+from cifar_utils.evaluation import MeanInterval, mean_interval
+from cifar_utils.ledger import read_records
+from cifar_utils.plotting import label_source, plot_confusion_matrix
+
+# Tag, network, what its author claims, the recipe that is theirs.
+SYSTEMS = (
+    ("s0", "plain_cnn", "none given", "plain_cnn"),
+    ("s1", "plain_cnn", "≈ 81 %, later 81.94 %", "plain_cnn_l2"),
+    ("s2, part one", "dense_head_cnn", "none given", "dense_head_cnn"),
+    ("s2, part two", "dense_head_cnn", "≈ 83 %, 150 epochs", "dense_head_cnn_augmented"),
+    ("s3", "valid_cnn", "≈ 78 %, 10 epochs", "valid_cnn"),
+    ("s4", "residual_cnn", "88.7 %", "residual_cnn"),
+)
+NOT_RUN = "not yet run"
+
+
+class Group:
+    """Runs that differ in nothing but their seed."""
+
+    def __init__(self, records: list[dict]):
+        self.records, self.first = records, records[0]
+
+    def mean(self, field: str) -> MeanInterval | None:
+        values = [record[field] for record in self.records]
+        return None if None in values else mean_interval(values)
+
+    @property
+    def seconds(self) -> float:
+        return float(np.mean([record["train_seconds"] for record in self.records]))
+
+    @property
+    def device(self) -> str:
+        machine = self.first["hardware"]
+        if machine["accelerator"] != "none":
+            return f"{machine['accelerator']}, {self.first['precision']}"
+        return f"{machine['cores']} cores ({machine['processor']}), {self.first['precision']}"
+
+
+def groups(results: Path | None = None) -> list[Group]:
+    """The training records on whole CIFAR-10, grouped: one group a row of a table.
+
+    Runs with few images, or on the stand-in, are no results and are left out.
+    """
+    found = defaultdict(list)
+    for record in read_records(results, kind="train"):
+        if (
+            record["data"]["train_images"] < 45_000
+            or record["data"]["name"] == "synthetic stand-in"
+        ):
+            continue
+        same = ("recipe", "settings", "epochs", "data", "precision", "backend", "hardware")
+        found[repr([record[key] for key in same])].append(record)
+    return [Group(records) for _, records in sorted(found.items())]
+
+
+def render(results: Path | None, readme: Path, figures: Path) -> Iterator[Path]:
+    """Write the tables into the README and draw all figures; yield each path written."""
+    runs = groups(results)
+    readme.write_text(render_tables(readme.read_text(encoding="utf-8"), runs), encoding="utf-8")
+    yield readme
+    figures.mkdir(exist_ok=True)
+    if not runs:
+        return
+    for name, draw in (
+        ("accuracy_against_cost", plot_cost),
+        ("learning_curves", plot_curves),
+        ("confusion_matrix", plot_best_confusion),
+    ):
+        ax = draw(runs)
+        path = figures / f"{name}.png"
+        ax.figure.savefig(path, dpi=110, metadata={"Software": None})
+        plt.close(ax.figure)
+        yield path
+
+
+def render_tables(text: str, runs: list[Group]) -> str:
+    """A text whose tables between ``<!-- table: NAME -->`` and ``<!-- end -->`` are new."""
+    for name, table in (("systems", systems_table(runs)), ("runs", runs_table(runs))):
+        pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
+        if not re.search(pattern, text, re.S):
+            raise ValueError(f"Expected a place marked '<!-- table: {name} -->'. Received: none.")
+        text = re.sub(pattern, lambda m, table=table: f"{m[1]}{table}\n{m[2]}", text, flags=re.S)
+    return text
+
+
+def systems_table(runs: list[Group]) -> str:
+    """One row a public system: its claim, its recipe as we measure it, our best."""
+    rows = []
+    for tag, model, claim, recipe in SYSTEMS:
+        theirs = _best([run for run in runs if run.first["recipe"] == recipe])
+        tuned = [run for run in runs if run.first["recipe"].startswith(f"{model}_tuned")]
+        ours = _best(tuned)
+        params = next((r.first["params"] for r in runs if r.first["model"] == model), None)
+        cells = [tag, f"`{model}`", f"{params['total']:,}" if params else "", claim]
+        for run in (theirs, ours):
+            if run is None:
+                cells += [NOT_RUN, "", ""]
+            else:
+                cells += [f"{run.mean('test_accuracy')}", run.first["epochs"], f"{run.seconds:.0f}"]
+        rows.append(cells)
+    head = ("system", "network", "parameters", "their claim", "their recipe, measured", "epochs")
+    return _markdown((*head, "seconds", "our best with it", "epochs", "seconds"), rows)
+
+
+def runs_table(runs: list[Group]) -> str:
+    """One row a recipe, machine and budget, best first."""
+    rows = [
+        [
+            f"`{run.first['recipe']}`",
+            f"{run.mean('test_accuracy')}",
+            f"{run.mean('val_accuracy').mean:.1%}" if run.mean("val_accuracy") else "–",
+            f"{run.mean('test_nll').mean:.3f}",
+            f"{run.mean('test_ece').mean:.1%}",
+            run.first["epochs"],
+            f"{run.seconds:.0f}",
+            f"{np.mean([r['images_per_second'] for r in run.records]):,.0f}",
+            f"{run.first['data']['name']}, {run.first['data']['train_images']:,}",
+            run.device,
+        ]
+        for run in sorted(runs, key=lambda run: -run.mean("test_accuracy").mean)
+    ]
+    head = ("recipe", "test accuracy", "validation", "NLL", "calibration error", "epochs")
+    return _markdown((*head, "seconds", "images/s", "training images", "machine"), rows)
+
+
+def plot_cost(runs: list[Group]) -> Axes:
+    """Test accuracy of every recipe against its training time."""
+    _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+    for run, marker in zip(runs, "osD^vP*X<>hp8dH" * 9, strict=False):
+        accuracy = run.mean("test_accuracy")
+        reach = 100 * accuracy.reach if accuracy.runs > 1 else 0
+        label = f"{run.first['recipe']} ({accuracy.runs})"
+        ax.errorbar(
+            run.seconds, 100 * accuracy.mean, reach, fmt=marker, capsize=3, ls="", label=label
+        )
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set(xlabel="training time (seconds)", ylabel="test accuracy (%), mean and 95 % interval")
+    ax.grid(alpha=0.3, which="both")
+    ax.legend(fontsize=8, title="recipe (seeds)", loc="center left", bbox_to_anchor=(1, 0.5))
+    label_source(ax, runs[0].first["data"]["name"])
+    return ax
+
+
+def plot_curves(runs: list[Group]) -> Axes:
+    """Validation accuracy after each epoch, the mean over the seeds."""
+    _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+    validated = [run for run in runs if run.mean("val_accuracy")]
+    for run, style in zip(validated, ("o-", "s--", "D-.", "^:", "v-", "P--") * 9, strict=False):
+        curves = [record["history"]["val_accuracy"] for record in run.records]
+        epochs = range(1, run.first["epochs"] + 1)
+        ax.plot(
+            epochs, 100 * np.mean(curves, axis=0), style, markersize=3, label=run.first["recipe"]
+        )
+    ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean of the seeds")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    label_source(ax, runs[0].first["data"]["name"])
+    return ax
+
+
+def plot_best_confusion(runs: list[Group]) -> Axes:
+    """Confusion matrix on the test images of the best recipe, all its seeds together."""
+    best = _best(runs)
+    counts = np.sum([record["confusion_matrix"] for record in best.records], axis=0).ravel()
+    y_true, y_pred = (np.repeat(labels.ravel(), counts) for labels in np.indices((10, 10)))
+    name = f"{best.first['recipe']}, {len(best.records)} runs, {best.first['data']['name']}"
+    return plot_confusion_matrix(y_true, y_pred, class_names=CLASS_NAMES, data_name=name).ax_
+
+
+def _best(runs: list[Group]) -> Group | None:
+    return max(runs, key=lambda run: run.mean("test_accuracy").mean, default=None)
+
+
+def _markdown(head: tuple, rows: list[list]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,0 +1,53 @@
+"""The command line trains, records, and does nothing twice."""
+
+import pytest
+
+from cifar_utils.__main__ import main
+from cifar_utils.ledger import read_records
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("CIFAR_UTILS_SOURCE", "synthetic")
+    folders = ["--results", str(tmp_path / "results"), "--state", str(tmp_path / "state")]
+    few = ["--limit", "200", "--epochs", "1", "--verbose", "0"]
+    return lambda *arguments: main(["run", *arguments, *few, *folders])
+
+
+def test_run_writes_one_record_a_seed_and_none_twice(run, tmp_path, capsys):
+    assert run("valid_cnn", "--seeds", "2") == 0
+    records = read_records(tmp_path / "results")
+    assert [(r["recipe"], r["seed"], r["epochs"]) for r in records] == [
+        ("valid_cnn", 0, 1),
+        ("valid_cnn", 1, 1),
+    ]
+    for record in records:
+        assert record["data"]["name"] == "synthetic stand-in"
+        assert record["data"]["train_images"] == 200 and record["test_images"] == 200
+        assert record["params"] == {"total": 297_226, "trainable": 296_394, "frozen": 832}
+        assert (
+            0 <= record["test_accuracy"] <= 1 and sum(map(sum, record["confusion_matrix"])) == 200
+        )
+        assert 0 < record["val_accuracy"] <= 1
+    assert not list((tmp_path / "state").iterdir())
+    capsys.readouterr()
+    assert run("valid_cnn", "--seeds", "2") == 0
+    assert capsys.readouterr().out.count("in the ledger already") == 2
+    assert read_records(tmp_path / "results") == records
+
+
+def test_run_on_all_images_keeps_none_to_validate(run, tmp_path):
+    assert run("valid_cnn", "--all-images") == 0
+    assert read_records(tmp_path / "results")[0]["val_accuracy"] is None
+
+
+def test_unknown_recipe_is_answered_with_the_near_ones(run, capsys):
+    assert run("valid_cn") == 1
+    assert "Did you mean valid_cnn" in capsys.readouterr().err
+
+
+def test_broken_ledger_is_reported_by_name(run, tmp_path, capsys):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "train-x.json").write_text("{")
+    assert run("valid_cnn") == 1
+    assert "Expected train-x.json to be a record" in capsys.readouterr().err

@@ -1,0 +1,99 @@
+"""README and figures come from the ledger, and from nothing else."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cifar_utils import ledger, report
+from cifar_utils.training import RECIPES
+
+ROOT = Path(__file__).parent.parent
+PLACES = "<!-- table: systems -->\n<!-- end -->\ntext\n<!-- table: runs -->\nold\n<!-- end -->\n"
+
+
+def make_record(recipe="valid_cnn", model="valid_cnn", seed=0, accuracy=0.7, **fields):
+    return {
+        "kind": "train", "recipe": recipe, "model": model, "seed": seed, "settings": {},
+        "params": {"total": 297_226, "trainable": 296_394, "frozen": 832},
+        "data": {"name": "cifar10-q75", "fingerprint": "0", "train_images": 45_000},
+        "epochs": 2, "val_accuracy": accuracy, "test_accuracy": accuracy, "test_nll": 0.9,
+        "test_ece": 0.02, "train_seconds": 100.0, "images_per_second": 900.0,
+        "hardware": {"processor": "P", "cores": 2, "memory_gib": 8.0, "accelerator": "none"},
+        "precision": "float32", "backend": "tensorflow", "versions": {},
+        "confusion_matrix": np.eye(10, dtype=int).tolist(),
+        "history": {"val_accuracy": [0.5, accuracy]},
+    } | fields  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for seed, accuracy in enumerate((0.70, 0.72, 0.74)):
+        ledger.write_record(make_record(seed=seed, accuracy=accuracy), tmp_path)
+    ledger.write_record(make_record("valid_cnn_tuned", accuracy=0.81), tmp_path)
+    return tmp_path
+
+
+def test_tables_show_mean_and_interval_of_their_recipe_and_of_our_best(folder):
+    text = report.render_tables(PLACES, report.groups(folder))
+    (row,) = [line for line in text.splitlines() if line.startswith("| s3 ")]
+    assert "≈ 78 %, 10 epochs" in row and "72.0 ± 5.0 % (3 runs)" in row
+    assert "81.0% (one run)" in row and "297,226" in row
+    (row,) = [line for line in text.splitlines() if line.startswith("| s4 ")]
+    assert row.count("not yet run") == 2
+    assert "\ntext\n" in text and "old" not in text
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_not_averaged(folder):
+    ledger.write_record(make_record(seed=9, epochs=3, accuracy=0.9), folder)
+    ledger.write_record(make_record(seed=9, precision="mixed_bfloat16"), folder)
+    assert sorted(len(group.records) for group in report.groups(folder)) == [1, 1, 1, 3]
+
+
+def test_runs_on_few_images_or_the_stand_in_are_no_results(tmp_path):
+    data = {"name": "cifar10-q75", "fingerprint": "0", "train_images": 500}
+    ledger.write_record(make_record(data=data), tmp_path)
+    data = {"name": "synthetic stand-in", "fingerprint": "0", "train_images": 45_000}
+    ledger.write_record(make_record(data=data), tmp_path)
+    assert report.groups(tmp_path) == []
+
+
+def test_rendering_writes_readme_and_figures(folder, tmp_path):
+    readme, figures = tmp_path / "README.md", tmp_path / "figures"
+    readme.write_text(PLACES)
+    written = list(report.render(folder, readme, figures))
+    assert written[0] == readme and len(written) == 4
+    assert all(path.stat().st_size > 5_000 for path in written[1:])
+    once = readme.read_text()
+    list(report.render(folder, readme, figures))
+    assert readme.read_text() == once
+
+
+def test_text_without_a_place_for_the_tables_is_refused():
+    with pytest.raises(ValueError, match="Expected a place marked '<!-- table: systems -->'"):
+        report.render_tables("text", [])
+
+
+def test_readme_says_what_the_ledger_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert report.render_tables(text, report.groups()) == text, "run `make results`"
+
+
+def test_every_record_is_of_a_recipe_as_it_is_now():
+    for record in ledger.read_records(kind="train"):
+        assert record["settings"] == RECIPES[record["recipe"]].settings(), record["recipe"]
+
+
+def test_a_changed_digit_or_a_missing_record_is_noticed(folder):
+    text = report.render_tables(PLACES, report.groups(folder))
+    for match in re.finditer(r"\d", text.partition("<!-- table: runs -->")[2]):
+        digit = str((int(match[0]) + 1) % 10)
+        start = len(text) - len(text.partition("<!-- table: runs -->")[2]) + match.start()
+        changed = text[:start] + digit + text[start + 1 :]
+        assert report.render_tables(changed, report.groups(folder)) != changed
+    for path in folder.glob("*.json"):
+        kept = path.read_bytes()
+        path.unlink()
+        assert report.render_tables(text, report.groups(folder)) != text
+        path.write_bytes(kept)
