@@ -5,10 +5,11 @@ modules, does not import TensorFlow or Keras; ``cifar_utils.models`` does.
 """
 
 import contextlib
+import difflib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 __version__ = "0.1.0"
 
@@ -39,3 +40,15 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """The error to raise for a name that is not among the known ones; it names the near ones.
+
+    >>> print(unknown_name("model", "resnet2", ["resnet20", "plain20"]))
+    Expected a model of ['resnet20', 'plain20']. Received: 'resnet2'. Did you mean 'resnet20'?
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=2, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return ValueError(f"Expected a {kind} of {known}. Received: {name!r}.{hint}")

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
+from cifar_utils import unknown_name
+
 MEAN_COLOUR = (125.0, 123.0, 114.0)  # of the training images, what cutout fills with
 
 
@@ -163,7 +165,7 @@ def build_augmentation(
     layers = []
     for i, (name, amount) in enumerate(transforms):
         if name not in _LAYERS:
-            raise ValueError(f"Expected a transform of {sorted(_LAYERS)}. Received: {name!r}.")
+            raise unknown_name("transform", name, _LAYERS)
         layer = _LAYERS[name](amount)
         config = layer.get_config() | {"name": name}
         if seed is not None:

@@ -1,12 +1,12 @@
 """One measured run: train by a recipe, evaluate on the test set, write the record."""
 
-import difflib
 from pathlib import Path
 
 import keras
 import numpy as np
 from sklearn.metrics import confusion_matrix, log_loss
 
+from cifar_utils import unknown_name
 from cifar_utils.data import Cifar10
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.ledger import hardware, read_records, versions, write_record
@@ -54,9 +54,7 @@ def run_seed(
         If there is no such recipe, or as ``training.train``.
     """
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=2, cutoff=0.4)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"Expected a recipe of {list(RECIPES)}. Received: {name!r}.{hint}")
+        raise unknown_name("recipe", name, RECIPES)
     recipe = RECIPES[name]
     epochs, precision = epochs or recipe.epochs, precision or best_precision()
     about_data = {

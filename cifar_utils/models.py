@@ -9,12 +9,12 @@ are textbook ones. Each takes ``bn_momentum``, the share of the old value that b
 normalisation's moving averages keep at each step.
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers, ops
 
+from cifar_utils import unknown_name
 from cifar_utils.layers import FusedBatchNormalization
 
 IMAGE_SHAPE = (32, 32, 3)
@@ -68,9 +68,7 @@ def build_model(name: str, **options) -> keras.Model:
     297226
     """
     if name not in _BUILDERS:
-        near = difflib.get_close_matches(str(name), _BUILDERS, n=2, cutoff=0.4)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise ValueError(f"Expected a model of {list_models()}. Received: {name!r}.{hint}")
+        raise unknown_name("model", name, _BUILDERS)
     return _BUILDERS[name](**options)
 
 

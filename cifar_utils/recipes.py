@@ -7,7 +7,7 @@ for the same network.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 
 import keras
@@ -124,7 +124,7 @@ class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
 CLASSICAL = (("flip", 0.0), ("shift", 0.1), ("rotation", 15.0))
 STOCK_BN = {"bn_momentum": 0.99}  # Keras' default, which the authors left as it is
 
-_ALL = (
+_TUTORIALS = (
     Recipe(
         name="plain_cnn",
         model="plain_cnn",
@@ -175,29 +175,21 @@ _ALL = (
         augmentation=CLASSICAL,
         model_options=STOCK_BN,
     ),
-    Recipe(
-        name="resnet20",
-        model="resnet20",
-        source="after He et al. 2015: SGD, crop and flip; short, with a triangular rate",
-        epochs=20,
-        optimizer="sgd",
-        learning_rate=0.1,
-        schedule="triangle",
-        weight_decay=5e-3,
-        normalization="zscore",
-        augmentation=(("crop_flip", 4),),
-    ),
-    Recipe(
-        name="plain20",
-        model="plain20",
-        source="as resnet20, without the shortcuts",
-        epochs=20,
-        optimizer="sgd",
-        learning_rate=0.1,
-        schedule="triangle",
-        weight_decay=5e-3,
-        normalization="zscore",
-        augmentation=(("crop_flip", 4),),
-    ),
 )
-RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _ALL})
+_RESNET20 = Recipe(
+    name="resnet20",
+    model="resnet20",
+    source="after He et al. 2015: SGD, crop and flip; short, with a triangular rate",
+    epochs=20,
+    optimizer="sgd",
+    learning_rate=0.1,
+    schedule="triangle",
+    weight_decay=5e-3,
+    normalization="zscore",
+    augmentation=(("crop_flip", 4.0),),
+)
+_DEEP = (
+    _RESNET20,
+    replace(_RESNET20, name="plain20", model="plain20", source="as resnet20, no shortcuts"),
+)
+RECIPES: Mapping[str, Recipe] = MappingProxyType({r.name: r for r in _TUTORIALS + _DEEP})

@@ -137,12 +137,11 @@ def train(
     state.restore(learner)
     if state.epochs_done < recipe.epochs:
         learner.fit(
-            _untuned(_training_batches(recipe, data, seed, state.epochs_done)),
+            _training_input(_training_batches(recipe, data, seed, state.epochs_done)),
             epochs=recipe.epochs,
             initial_epoch=state.epochs_done,
             steps_per_epoch=steps,
-            validation_data=_untuned(_validation_batches(data)) if len(data.x_val) else None,
-            validation_steps=-(-len(data.x_val) // EVALUATION_BATCH) or None,
+            **_validation_input(data),
             callbacks=[state],
             shuffle=False,
             verbose=verbose,
@@ -244,20 +243,8 @@ def _training_batches(
             yield batch["images"], batch["labels"]
 
 
-def _validation_batches(data: Cifar10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    one_hot = np.eye(NUM_CLASSES, dtype=np.float32)
-    while True:
-        for start in range(0, len(data.x_val), EVALUATION_BATCH):
-            rows = slice(start, start + EVALUATION_BATCH)
-            yield data.x_val[rows], one_hot[data.y_val[rows]]
-
-
-def _untuned(batches: Iterator[tuple[np.ndarray, np.ndarray]]):
-    """The same batches, under TensorFlow as a pipeline without its autotuner.
-
-    Taking down an autotuned pipeline waits for the tuner to wake up, which it does
-    after twice as long each time: at the end of a training it can be minutes.
-    """
+def _training_input(batches: Iterator[tuple[np.ndarray, np.ndarray]]):
+    """The stream in the form that the backend takes."""
     if keras.backend.backend() != "tensorflow":
         return batches
     import tensorflow as tf
@@ -267,6 +254,30 @@ def _untuned(batches: Iterator[tuple[np.ndarray, np.ndarray]]):
         lambda: itertools.chain([first], batches),
         output_signature=tuple(tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in first),
     )
+    return _untuned(dataset)
+
+
+def _validation_input(data: Cifar10) -> dict:
+    """Arguments of ``fit``, which goes through all validation images after each epoch."""
+    if not len(data.x_val):
+        return {}
+    arrays = data.x_val, np.eye(NUM_CLASSES, dtype=np.float32)[data.y_val]
+    if keras.backend.backend() != "tensorflow":
+        return {"validation_data": arrays, "validation_batch_size": EVALUATION_BATCH}
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(arrays).batch(EVALUATION_BATCH)
+    return {"validation_data": _untuned(dataset)}
+
+
+def _untuned(dataset):
+    """A ``tf.data`` pipeline without its autotuner.
+
+    Taking down an autotuned pipeline waits for the tuner to wake up, which it does
+    after twice as long each time: at the end of a training it can be minutes.
+    """
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.prefetch(2).with_options(options)

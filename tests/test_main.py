@@ -43,7 +43,7 @@ def test_run_on_all_images_keeps_none_to_validate(run, tmp_path):
 
 def test_unknown_recipe_is_answered_with_the_near_ones(run, capsys):
     assert run("valid_cn") == 1
-    assert "Did you mean valid_cnn" in capsys.readouterr().err
+    assert "Did you mean 'valid_cnn'" in capsys.readouterr().err
 
 
 def test_broken_ledger_is_reported_by_name(run, tmp_path, capsys):

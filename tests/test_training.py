@@ -15,6 +15,7 @@ import pytest
 
 from cifar_utils import training
 from cifar_utils.data import load_cifar10
+from cifar_utils.evaluation import predict_probabilities
 from cifar_utils.models import list_models
 from cifar_utils.recipes import Recipe
 from cifar_utils.training import RECIPES, best_precision, train
@@ -73,6 +74,16 @@ def test_the_seed_decides_everything(data):
     first, again, other = (train(QUICK, data, seed, epochs=1, verbose=0) for seed in (1, 1, 2))
     assert_equal(first, again)
     assert any((a != b).any() for a, b in zip(weights(first), weights(other), strict=True))
+
+
+def test_validation_figures_are_of_all_validation_images_once(data, monkeypatch):
+    monkeypatch.setattr(training, "EVALUATION_BATCH", 20)  # the 50 images in three batches
+    run = train(QUICK, data, epochs=3, verbose=0)
+    probabilities = predict_probabilities(run.model, data.x_val)
+    right = probabilities.argmax(axis=1) == data.y_val
+    assert abs(run.history["val_accuracy"][-1] - right.mean()) < 1e-6
+    loss = -np.log(probabilities[np.arange(50), data.y_val]).mean()
+    assert abs(run.history["val_loss"][-1] - loss) < 1e-3
 
 
 def test_run_without_validation_images(data):
