@@ -139,7 +139,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="which, e.g. 02 (default: all)")
     parser.add_argument("--profile", choices=("full", "smoke"), default="full")
     parser.add_argument(
-        "--output", type=Path, help="folder for notebooks and web pages"
+        "--output",
+        type=Path,
+        help="folder for notebooks and web pages, without the solutions",
     )
     parser.add_argument("--check", action="store_true", help="run nbval instead")
     parser.add_argument(
@@ -151,6 +153,7 @@ def main() -> int:
         path
         for path in sorted(SOURCES.rglob("*.py"), key=lambda path: path.name)
         if path.name.startswith(tuple(names))
+        and not (options.output and path.parent != SOURCES)  # the series alone
     ]
     if not scripts:
         parser.error(f"no notebook's name starts with {' or '.join(names)}")

@@ -152,6 +152,22 @@ def test_test_set_is_opened_once_after_all_training(path):
     assert not opened or not trained or max(trained) < opened[0]
 
 
+@each
+def test_percentages_in_the_prose_were_printed_or_are_cited(path):
+    data = [output.get("data", {}) for cell in code_cells(path) for output in cell.outputs]
+    tables = [re.sub("<[^>]+>", " ", d.get("text/html", d.get("text/plain", ""))) for d in data]
+    texts = [output.get("text", "") for cell in code_cells(path) for output in cell.outputs]
+    printed = set()
+    for number, percent in re.findall(r"(\d+\.\d+)(%?)", "\n".join(texts + tables)):
+        printed.add(f"{float(number):.1f}")
+        if not percent:
+            printed.add(f"{100 * float(number):.1f}")
+    for line in prose(path).partition("## References")[0].splitlines():
+        if not re.search(r"\[\d\]", line):
+            for number in re.findall(r"(\d+\.\d) (?:%|points)", line):
+                assert number in printed, f"{number} stands in: {line}"
+
+
 @each_and_solutions
 def test_every_picture_names_its_data(path):
     drawing = re.compile(r"\bplot_\w+\(|plt\.subplots\(")
