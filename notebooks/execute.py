@@ -157,6 +157,9 @@ def main() -> int:
     ]
     if not scripts:
         parser.error(f"no notebook's name starts with {' or '.join(names)}")
+    rerun = not (options.check or options.prose or options.output)
+    if rerun and not (os.environ.get("CIFAR_UTILS_SOURCE") or find_cifar10()):
+        parser.error("no CIFAR-10 on this machine; fetch it first with `make data`")
     folder = (options.output or HERE).resolve()
     targets = [
         folder / script.relative_to(SOURCES).with_suffix(".ipynb") for script in scripts

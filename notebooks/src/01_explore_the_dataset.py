@@ -185,8 +185,7 @@ print("published, original:", PUBLISHED_STD)
 
 # %% [markdown]
 # The deviations lie 0.0017, 0.0006 and 0.0010 below the published ones: the JPEG
-# compression has taken a little of the spread. The mean of blue, 0.446, is the lowest:
-# photographs hold more of sky's and grass' light than of deep blue.
+# compression has taken a little of the spread. The mean of blue, 0.446, is the lowest.
 
 # %%
 pixels = data.x_train.reshape(len(data.x_train), -1, 3) / np.float32(255)
@@ -235,11 +234,12 @@ sns.heatmap(
 label_source(ax, data.name, above=True)
 
 # %% [markdown]
-# The table falls into blocks. Among the six animals no two averages differ by more than
+# The animals form a block: among the six, no two averages differ by more than
 # 17 levels of 255; cat and dog by 7. Airplane against frog is the largest
-# difference, 44: blue sky against brown ground. Even this crude measure puts
-# airplane near ship (17) and truck near automobile (17). Remember the blocks: the
-# confusions of the networks will show them again.
+# difference, 44: blue sky against brown ground. The vehicles form none. Airplane and ship
+# are near each other (17), but the automobile is as near to bird and horse as to the truck (16
+# and 17): colour alone does not know what a wheel is. Remember the table: the confusions of the
+# networks will show what else they go by.
 
 # %% [markdown]
 # ## 6 Nearest neighbours in pixel space
@@ -310,8 +310,9 @@ assert knn.low > 0.1 and logistic.low > 0.1
 # Guessing gives 10 %. The nearest neighbour reaches 34.0 %, logistic regression 40.4 %,
 # and as their intervals are far apart (at most 35.4 % against at least 39.0 %), the
 # order of the two is no accident of these 5,000 images. Logistic regression has little
-# more on its own training images, 42.7 %: its trouble is not that it learns by heart,
-# but that it can't express more. What has it learnt?
+# more on its own training images, 42.7 %: as it is set up here, with a strong penalty on
+# large weights (`C=1e-4`), its trouble is not that it learns by heart, but that it fits
+# even what it has seen poorly. What has it learnt?
 
 # %%
 weights = regression.coef_.reshape(10, 32, 32, 3)
@@ -366,7 +367,7 @@ label_source(ax, data.name)
 
 # %% [markdown]
 # Most test images have a relative with a correlation between 0.5 and 0.85, which means
-# a similar layout. The bell ends where chance ends, but 68 of the 10,000 test images lie beyond
+# a similar layout. The bell has a long right tail: 68 of the 10,000 test images lie beyond
 # 0.95. Are those coincidences?
 
 # %%
@@ -408,8 +409,8 @@ else:
 # | majority of about 50 human votes | 99.2 % | CIFAR-10H [3], original images |
 #
 # These are the rails between which the coming notebooks move. The human figures also
-# set a limit: where people do not agree with the label, a model that "learns" it has
-# learnt the labelling error.
+# say where a higher accuracy stops being a better model: where people do not agree with the label,
+# a model that names it all the same has learnt the labelling error.
 
 # %% [markdown]
 # ## Check your understanding
@@ -473,7 +474,8 @@ print("Exercise 1:", "solved" if solved else "not solved yet")
 # %% [markdown]
 # **Exercise 2 ★★** Write `shrink(images)`, which reduces images of 32 × 32 pixels to
 # 8 × 8 by averaging blocks of 4 × 4, without a loop. Is the nearest neighbour better or
-# worse on the small images, and how much faster?
+# worse on the small images, and how much faster? (`pairwise_distances_argmin` takes one
+# row an image, so reshape to `(n, -1)`; raw pixels will do.)
 
 
 # %% tags=["answer-2"]
@@ -493,7 +495,9 @@ print("Exercise 2:", "solved" if solved else "not solved yet")
 # **Exercise 3 ★★★** Write `vote(labels)`: given the labels of the k nearest neighbours,
 # nearest first, one row an image, return the most frequent label of each row. Of labels
 # equally frequent, the one whose neighbour is nearest wins. Then choose k on the
-# validation images. How much does it gain, and is the gain larger than the interval?
+# validation images, shrunk to 8 × 8 to save time; `kneighbors` of scikit-learn's
+# `NearestNeighbors` finds the k nearest. How much does it gain, and is the gain larger than
+# the interval?
 
 
 # %% tags=["answer-3"]

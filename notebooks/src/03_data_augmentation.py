@@ -3,8 +3,8 @@
 #
 # **With 2,000 training images, flips, shifts and rotations lift a network from 48.7 to
 # 54.7 % of the test images (`cifar10-q75`, one run each). Of the single transforms,
-# shifts gain most: 4.4 ± 2.0 points over three seeds. In 16 minutes on two processor
-# cores.**
+# shifts (4.4 ± 2.0) and flips (3.4 ± 2.1) gain; three seeds cannot rank the two. In 16
+# minutes on two processor cores.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/03_data_augmentation.ipynb)
 #
@@ -116,8 +116,9 @@ for part, count in parts.items():
 # %% [markdown]
 # Most sit in the head, which connects each place of the last map with each of 1,024
 # units. With 2,000 images, that is more than a thousand parameters an image. We train it
-# as in part one. `train` takes a *recipe*, which holds every choice but the data and
-# the seed; ours changes three entries of the one for this network.
+# without augmentation, as in part one. `train` takes a *recipe*, which holds every choice but the data and
+# the seed; ours has other batches, epochs, schedule and options than the one for this
+# network.
 
 # %%
 part_one = replace(
@@ -151,7 +152,8 @@ print(f"validation {plain.history['val_accuracy'][-1]:.1%}, gap {100 * gap:.1f} 
 # never change the label. A digit turned upside down may be another digit, and a car
 # upside down is an accident: so no vertical flips here.
 #
-# Six transforms, each on one image. The first column is the image as it is.
+# Six transforms, each on one image. The first column is the image as it is; *all of s2* is
+# what the tutorial [1] chains in part two.
 
 # %% tags=["setup"]
 transforms = {
@@ -185,7 +187,9 @@ ax = plotting.plot_images(sheet, titles, columns=SHOWN + 1, data_name=data.name)
 # %% [markdown]
 # Mixup [3] does something else: it blends two images and their labels, so that an image
 # that is 70 % cat and 30 % truck has that as its label, too. It needs labels as ten
-# numbers (*one-hot*), and a batch to find partners in.
+# numbers (*one-hot*), and a batch to find partners in. `alpha` decides how even the
+# blends are: 1 gives every share the same chance, small values mostly one image with a trace of
+# another.
 
 # %%
 mixup = keras.layers.MixUp(alpha=1.0, seed=SEED)
@@ -239,15 +243,15 @@ table.style.format("{:.1%}").format("{:.0f}", subset="seconds")
 
 # %% [markdown]
 # The gap is a third smaller, 34.7 points, and it has closed from both sides. The training
-# accuracy is *lower*, 89.4 %, for the network never sees the same image twice and cannot
-# learn it by heart; it is still rising at the end. The validation accuracy is higher by seven points,
+# accuracy is *lower*, 89.4 %, for the network never sees the same image twice and finds it harder
+# to learn by heart. The validation accuracy is higher by seven points,
 # 54.7 %. The transforms cost 4 of 128 seconds. They are no substitute for images, though:
 # notebook 02 had 45,000 of them, and reached 77.3 % with a smaller network [4].
 
 # %% [markdown]
 # ## 4 What is each transform worth?
 #
-# One at a time, on the network of notebook 02, which trains three times as fast. Seeds
+# One at a time, on the network of notebook 02, which trains about twice as fast. Seeds
 # differ in the first weights, the order and the random transforms; we compare seed by seed
 # with the training without augmentation, and give the mean difference with its 95 %
 # interval (Student's t).
@@ -299,12 +303,12 @@ plotting.label_source(ax, data.name)
 
 # %% [markdown]
 # Shifts gain 4.4 points and flips 3.4, and their intervals, about 2 to either side, exclude zero:
-# these two help, at this size. Rotation gains 1.1, and its interval just reaches zero. Cutout, −0.6 ±
-# 2.3, may be anything. Mixup *costs* a point here, and significantly. That is no verdict
-# on mixup: it and cutout make the task harder, and what they
-# prevent takes longer than 14 epochs to do harm. Its inventors train for 200 [3]. An ablation
-# holds for its budget, and three seeds leave intervals of one to two points: enough to
-# separate flips from mixup, not flips from shifts.
+# these two help, at this size. Rotation gains 1.1 ± 1.1, and cutout, −0.6 ± 2.3, may be anything.
+# Mixup lost with each of the three seeds, by a point on average. That is no verdict
+# on mixup: it makes the task harder, which may need more than 14 epochs to pay off. Its inventors
+# train for 200 [3]. An ablation holds for its budget. And the intervals speak of other
+# seeds only: 2,000 validation images add an uncertainty of their own, and of five
+# comparisons one may stand out by chance. Enough to separate shifts from mixup, not shifts from flips.
 
 # %% [markdown]
 # ## 5 Mistake one: augmented validation images
@@ -424,17 +428,17 @@ for name, run in (("without augmentation", plain), ("with", augmented)):
 # something wrong?
 #
 # <details><summary>Answer</summary>No. Training accuracy is measured on transformed
-# images, with dropout at work, and averaged over the epoch; validation on clean images
+# images and averaged over the epoch; validation on clean images
 # after it. The two are not measured on the same task.</details>
 #
 # **2.** Why does augmentation gain more in long trainings than in short ones?
 #
 # <details><summary>Answer</summary>It makes the task harder, so the network needs more
-# steps for the same training accuracy. What it prevents, learning images by heart, only
-# happens after many epochs.</details>
+# steps for the same training accuracy. What it prevents, learning images by heart,
+# happens when the same images come again and again.</details>
 #
-# **3.** A colleague sees that `RandomCrop` changes the size of the validation predictions
-# from run to run. What do you look for?
+# **3.** A colleague gets other predictions for the same validation images each time.
+# What do you look for?
 #
 # <details><summary>Answer</summary>For a random layer that is active when the network is
 # judged: `training=True`, or transforms in the input pipeline of the validation
