@@ -4,8 +4,9 @@ A notebook's source is the script of the same name in ``src/``; this runs it in 
 kernel and writes the executed notebook, in place or, with ``--output``, elsewhere
 together with a web page. The answers to its exercises are in ``src/solutions/``; put
 into the notebook's own exercises, they make its notebook of solutions. With ``--check``, nbval runs the committed notebooks instead
-and compares the outputs of the cells marked for it. With ``--prose``, nothing is run:
-text that changed in the scripts goes into the notebooks, whose outputs stay.
+and compares the outputs of the cells marked for it. With ``--prose``, text that changed
+in the scripts goes into the notebooks, whose outputs stay; if an exercise's code
+changed, the exercises alone are run again.
 """
 
 import argparse
@@ -45,15 +46,20 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def solved(script: Path) -> nbformat.NotebookNode:
-    """The exercises of a notebook, with what they need before them and their answers."""
-    cells = jupytext.read(SOURCES / script.name).cells
+def exercises(cells: list) -> tuple[list, slice]:
+    """The code that a notebook's exercises need before them, and where they stand."""
     headings = [cell.source.partition("\n")[0] for cell in cells]
     begin = next(i for i, heading in enumerate(headings) if heading.startswith("## 1 "))
     start, end = headings.index("## Exercises"), headings.index("## References")
     needed = [c for c in cells[:begin] if c.cell_type == "code"]
     needed += [c for c in cells[begin:start] if "setup" in tags(c)]
+    return needed, slice(start + 1, end)
 
+
+def solved(script: Path) -> nbformat.NotebookNode:
+    """The exercises of a notebook, with what they need before them and their answers."""
+    cells = jupytext.read(SOURCES / script.name).cells
+    needed, where = exercises(cells)
     answers = {}
     for cell in jupytext.read(script).cells:
         if name := next((t for t in tags(cell) if t.startswith("answer-")), None):
@@ -61,18 +67,16 @@ def solved(script: Path) -> nbformat.NotebookNode:
             after = answers[name.replace("answer", "check")] = []
         else:
             after.append(cell)
-    exercises = []
-    for cell in cells[start:end]:
+    done = []
+    for cell in cells[where]:
         name = next((t for t in tags(cell) if t in answers), "")
-        exercises += (
-            answers[name] if "answer" in name else [cell, *answers.get(name, [])]
-        )
-    title = headings[0].replace("# ", "# Solutions to ")
+        done += answers[name] if "answer" in name else [cell, *answers.get(name, [])]
+    title = cells[0].source.partition("\n")[0].replace("# ", "# Solutions to ")
     text = (
         f"{title}\n\nThe exercises of [the notebook](../{script.stem}.ipynb), solved."
     )
     notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_markdown_cell(text), *needed, *exercises[1:]]
+    notebook.cells = [nbformat.v4.new_markdown_cell(text), *needed, *done]
     return notebook
 
 
@@ -86,34 +90,49 @@ def as_notebook(script: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def update_prose(script: Path, target: Path) -> None:
-    """Bring the script's text into the executed notebook, whose code must be the same."""
+def update(script: Path, target: Path) -> None:
+    """Bring changed text into the executed notebook; run exercises whose code changed."""
     notebook, executed = as_notebook(script), nbformat.read(target, as_version=4)
     done = [cell for cell in executed.cells if cell.cell_type == "code"]
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    if [cell.source for cell in cells] != [cell.source for cell in done]:
+    needed, where = (
+        ([], slice(0)) if script.parent != SOURCES else exercises(notebook.cells)
+    )
+    own = [cell for cell in notebook.cells[where] if cell.cell_type == "code"]
+    same = [a.source == b.source for a, b in zip(cells, done, strict=False)]
+    if len(cells) != len(done) or not all(same[: len(cells) - len(own)]):
         sys.exit(
             f"Expected {script.name} with the code that was run. Received: other code."
         )
     for cell, before in zip(cells, done, strict=True):
         cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    if not all(same):
+        alone = nbformat.v4.new_notebook(metadata=notebook.metadata)
+        alone.cells = [nbformat.from_dict(cell) for cell in needed + own]
+        run(alone, CELL_TIMEOUT["full"])
+        for cell, again in zip(own, alone.cells[len(needed) :], strict=True):
+            cell.outputs = again.outputs
     notebook.metadata = executed.metadata
     nbformat.write(notebook, target)
 
 
-def execute(script: Path, target: Path, timeout: int, with_html: bool) -> None:
-    """Run one script as a notebook; write what came of it, also if a cell failed."""
-    notebook = as_notebook(script)
-    client = NotebookClient(
+def run(notebook: nbformat.NotebookNode, timeout: int) -> None:
+    """Run all cells in a fresh kernel."""
+    NotebookClient(
         notebook,
         timeout=timeout,
         kernel_name="python3",
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(HERE)}},
-    )
+    ).execute()
+
+
+def execute(script: Path, target: Path, timeout: int, with_html: bool) -> None:
+    """Run one script as a notebook; write what came of it, also if a cell failed."""
+    notebook = as_notebook(script)
     try:
-        client.execute()
+        run(notebook, timeout)
     finally:
         nbformat.write(notebook, target)
         if with_html:
@@ -145,14 +164,17 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true", help="run nbval instead")
     parser.add_argument(
-        "--prose", action="store_true", help="update the text, run nothing"
+        "--prose", action="store_true", help="update the text, run exercises at most"
     )
     options = parser.parse_args()
-    names = options.names or [""]
+    # "02" stands for the notebook and its solutions, "solutions/02" for these alone.
+    names = [
+        f"{part}{name}" for name in options.names or [""] for part in ("", "solutions/")
+    ]
     scripts = [
         path
         for path in sorted(SOURCES.rglob("*.py"), key=lambda path: path.name)
-        if path.name.startswith(tuple(names))
+        if any(str(path.relative_to(SOURCES)).startswith(name) for name in names)
         and not (options.output and path.parent != SOURCES)  # the series alone
     ]
     if not scripts:
@@ -168,7 +190,7 @@ def main() -> int:
         return check(targets)
     if options.prose:
         for script, target in zip(scripts, targets, strict=True):
-            update_prose(script, target)
+            update(script, target)
         return 0
 
     os.environ["CIFAR_UTILS_PROFILE"] = options.profile
