@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import matplotlib
 
 matplotlib.use("Agg")
+# Before TensorFlow is imported: in this process and in those that tests start, the same kernels.
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
 import matplotlib.pyplot as plt
 import numpy as np
