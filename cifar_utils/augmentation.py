@@ -117,15 +117,19 @@ class PadCropFlip(keras.layers.Layer):
 
 
 # Amounts in the units of the name: pixels, degrees, or a share of the image's side.
-_LAYERS: dict[str, Callable[[float], keras.layers.Layer]] = {
-    "crop": lambda pixels: PadCropFlip(int(pixels), flip="none"),
-    "crop_flip": lambda pixels: PadCropFlip(int(pixels)),
-    "crop_alternating_flip": lambda pixels: PadCropFlip(int(pixels), flip="alternating"),
-    "flip": lambda _: keras.layers.RandomFlip("horizontal"),
-    "rotation": lambda degrees: keras.layers.RandomRotation(degrees / 360, fill_mode="nearest"),
-    "shift": lambda share: keras.layers.RandomTranslation(share, share, fill_mode="nearest"),
-    "cutout": lambda share: keras.layers.RandomErasing(
-        (1.0, 1.0), scale=(share**2, share**2), fill_value=MEAN_COLOUR
+_LAYERS: dict[str, Callable[..., keras.layers.Layer]] = {
+    "crop": lambda pixels, **kw: PadCropFlip(int(pixels), "none", **kw),
+    "crop_flip": lambda pixels, **kw: PadCropFlip(int(pixels), "random", **kw),
+    "crop_alternating_flip": lambda pixels, **kw: PadCropFlip(int(pixels), "alternating", **kw),
+    "flip": lambda _, **kw: keras.layers.RandomFlip("horizontal", **kw),
+    "rotation": lambda degrees, **kw: keras.layers.RandomRotation(
+        degrees / 360, fill_mode="nearest", **kw
+    ),
+    "shift": lambda share, **kw: keras.layers.RandomTranslation(
+        share, share, fill_mode="nearest", **kw
+    ),
+    "cutout": lambda share, **kw: keras.layers.RandomErasing(
+        (1.0, 1.0), scale=(share**2, share**2), fill_value=MEAN_COLOUR, **kw
     ),
 }
 
@@ -166,9 +170,6 @@ def build_augmentation(
     for i, (name, amount) in enumerate(transforms):
         if name not in _LAYERS:
             raise unknown_name("transform", name, _LAYERS)
-        layer = _LAYERS[name](amount)
-        config = layer.get_config() | {"name": name}
-        if seed is not None:
-            config["seed"] = 1000 * seed + i
-        layers.append(type(layer).from_config(config))
+        own_seed = None if seed is None else 1000 * seed + i
+        layers.append(_LAYERS[name](amount, name=name, seed=own_seed))
     return keras.Sequential([keras.Input((32, 32, 3)), *layers], name="augmentation")

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from cifar_utils.data import CLASS_NAMES
+from cifar_utils.data import CLASS_NAMES, SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
 from cifar_utils.ledger import read_records
 from cifar_utils.plotting import label_source, plot_confusion_matrix
@@ -55,10 +55,7 @@ def groups(results: Path | None = None) -> list[Group]:
     """
     found = defaultdict(list)
     for record in read_records(results, kind="train"):
-        if (
-            record["data"]["train_images"] < 45_000
-            or record["data"]["name"] == "synthetic stand-in"
-        ):
+        if record["data"]["train_images"] < 45_000 or record["data"]["name"] == SYNTHETIC:
             continue
         same = ("recipe", "settings", "epochs", "data", "precision", "backend", "hardware")
         found[repr([record[key] for key in same])].append(record)

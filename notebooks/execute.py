@@ -3,10 +3,11 @@
 A notebook's source is the script of the same name in ``src/``; this runs it in a fresh
 kernel and writes the executed notebook, in place or, with ``--output``, elsewhere
 together with a web page. The answers to its exercises are in ``src/solutions/``; put
-into the notebook's own exercises, they make its notebook of solutions. With ``--check``, nbval runs the committed notebooks instead
-and compares the outputs of the cells marked for it. With ``--prose``, text that changed
-in the scripts goes into the notebooks, whose outputs stay; if an exercise's code
-changed, the exercises alone are run again.
+into the notebook's own exercises, they make its notebook of solutions. With
+``--check``, nbval runs the committed notebooks instead and compares the outputs of the
+cells marked for it. With ``--prose``, text that changed in the scripts goes into the
+notebooks, whose outputs stay; if an exercise's code changed, the exercises alone are
+run again.
 """
 
 import argparse
@@ -40,6 +41,10 @@ def choose_data() -> str:
         return f"the CIFAR-10 files in {folder}"
     os.environ["CIFAR_UTILS_SOURCE"] = "synthetic"
     return "the drawn stand-in, as CIFAR-10 is not on this machine (`make data` fetches it)"
+
+
+def is_solution(script: Path) -> bool:
+    return script.parent.name == "solutions"
 
 
 def tags(cell: nbformat.NotebookNode) -> list[str]:
@@ -82,8 +87,7 @@ def solved(script: Path) -> nbformat.NotebookNode:
 
 def as_notebook(script: Path) -> nbformat.NotebookNode:
     """Read a script as a notebook without outputs."""
-    is_solution = script.parent.name == "solutions"
-    notebook = solved(script) if is_solution else jupytext.read(script)
+    notebook = solved(script) if is_solution(script) else jupytext.read(script)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{i:02d}"  # the same ids each time, so that diffs stay small
@@ -95,9 +99,7 @@ def update(script: Path, target: Path) -> None:
     notebook, executed = as_notebook(script), nbformat.read(target, as_version=4)
     done = [cell for cell in executed.cells if cell.cell_type == "code"]
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    needed, where = (
-        ([], slice(0)) if script.parent != SOURCES else exercises(notebook.cells)
-    )
+    needed, where = ([], slice(0)) if is_solution(script) else exercises(notebook.cells)
     own = [cell for cell in notebook.cells[where] if cell.cell_type == "code"]
     same = [a.source == b.source for a, b in zip(cells, done, strict=False)]
     if len(cells) != len(done) or not all(same[: len(cells) - len(own)]):
@@ -175,7 +177,7 @@ def main() -> int:
         path
         for path in sorted(SOURCES.rglob("*.py"), key=lambda path: path.name)
         if any(str(path.relative_to(SOURCES)).startswith(name) for name in names)
-        and not (options.output and path.parent != SOURCES)  # the series alone
+        and not (options.output and is_solution(path))  # the series alone
     ]
     if not scripts:
         parser.error(f"no notebook's name starts with {' or '.join(names)}")

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -105,7 +104,7 @@ train(QUICK, data, 7, epochs=200, resume=sys.argv[1], verbose=0)
 def test_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
     state = tmp_path / "state.npz"
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(state)],
+        [sys.executable, "-c", SCRIPT, str(state)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         cwd=Path(__file__).parent.parent,
     )  # fmt: skip
