@@ -56,7 +56,8 @@ def run_seed(
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     recipe = RECIPES[name]
-    epochs, precision = epochs or recipe.epochs, precision or best_precision()
+    epochs = recipe.epochs if epochs is None else epochs
+    precision = precision or best_precision()
     about_data = {
         "name": data.name,
         "fingerprint": data.fingerprint,

@@ -14,6 +14,8 @@ import keras
 
 SCHEDULES = ("constant", "cosine", "triangle")
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
+NORMALIZATIONS = ("unit", "zscore")
+INITIALIZATIONS = ("random", "whitening")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class Recipe:
         Pixels to [0, 1], or z-scores with the training images' own statistics.
     augmentation : tuple of (name, amount)
         For ``augmentation.build_augmentation``.
+    initialization : {"random", "whitening"}
+        ``"random"`` is that of the layers; ``"whitening"`` is ``initialization.initialize``.
     mixup : float
         Alpha of the beta distribution of mixup's weights; 0 for none.
     model_options : mapping
@@ -59,6 +63,7 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     normalization: str = "unit"
+    initialization: str = "random"
     augmentation: tuple[tuple[str, float], ...] = ()
     mixup: float = 0.0
     model_options: Mapping = field(default_factory=dict)
@@ -67,11 +72,18 @@ class Recipe:
         for attribute, allowed in (
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
-            ("normalization", ("unit", "zscore")),
+            ("normalization", NORMALIZATIONS),
+            ("initialization", INITIALIZATIONS),
         ):
             if getattr(self, attribute) not in allowed:
                 raise ValueError(
                     f"Expected {attribute} of {allowed}. Received: {getattr(self, attribute)!r}."
+                )
+        for attribute in ("epochs", "batch_size"):
+            value = getattr(self, attribute)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"Expected {attribute} as a whole number, at least 1. Received: {value!r}."
                 )
 
     def settings(self) -> dict:
@@ -192,4 +204,32 @@ _DEEP = (
     _RESNET20,
     replace(_RESNET20, name="plain20", model="plain20", source="as resnet20, no shortcuts"),
 )
-RECIPES: Mapping[str, Recipe] = MappingProxyType({r.name: r for r in _TUTORIALS + _DEEP})
+_PLAIN_TUNED = Recipe(
+    name="plain_cnn_tuned",
+    model="plain_cnn",
+    source="ours: whitening start, SGD with a triangular rate, smoothing, crop and flip",
+    epochs=12,
+    batch_size=256,
+    optimizer="sgd",
+    learning_rate=0.25,
+    schedule="triangle",
+    weight_decay=5e-3,
+    label_smoothing=0.1,
+    normalization="zscore",
+    initialization="whitening",
+    augmentation=(("crop_alternating_flip", 2.0),),
+    model_options={"dropout": (0.0, 0.0, 0.1)},
+)
+_TUNED = (
+    _PLAIN_TUNED,
+    replace(
+        _PLAIN_TUNED,
+        name="valid_cnn_tuned",
+        model="valid_cnn",
+        epochs=10,
+        model_options={"dropout": (0.0, 0.0, 0.1, 0.1)},
+    ),
+)
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED}
+)

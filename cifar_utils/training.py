@@ -14,6 +14,7 @@ from keras import ops
 
 from cifar_utils.augmentation import PadCropFlip, build_augmentation
 from cifar_utils.data import Cifar10, channel_statistics
+from cifar_utils.initialization import initialize
 from cifar_utils.models import NUM_CLASSES, build_model
 from cifar_utils.recipes import RECIPES, Recipe
 
@@ -104,15 +105,23 @@ def train(
     Raises
     ------
     ValueError
-        If there are fewer images than a batch, or the file is of another training.
+        If there are fewer images than a batch, no epochs, labels in another form than
+        class numbers, or the file is of another training.
     """
-    recipe = replace(recipe, epochs=epochs or recipe.epochs)
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     steps = len(data.x_train) // recipe.batch_size
-    if not steps or recipe.epochs < 1:
+    if not steps:
         raise ValueError(
-            f"Expected at least one epoch and {recipe.batch_size} training images, a batch. "
-            f"Received: {recipe.epochs} epochs, {len(data.x_train)} images."
+            f"Expected at least {recipe.batch_size} training images, a batch. "
+            f"Received: {len(data.x_train)} images."
         )
+    for labels in (data.y_train, data.y_val):
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise ValueError(
+                "Expected labels as class numbers, of shape (n,) and an integer dtype; mixup "
+                "and smoothing make one-hot labels of them. "
+                f"Received: shape {labels.shape}, {labels.dtype}."
+            )
     keras.utils.set_random_seed(seed)
     precision = precision or best_precision()
     model = _build(recipe, data, precision)
@@ -220,9 +229,12 @@ def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return build_model(recipe.model, **options)
+        model = build_model(recipe.model, **options)
     finally:
         keras.config.set_dtype_policy(before)
+    if recipe.initialization == "whitening":
+        initialize(model, data.x_train)
+    return model
 
 
 def _training_batches(

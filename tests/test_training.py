@@ -210,13 +210,32 @@ def test_precision_can_be_chosen(data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"optimizer": "adamw"}, "optimizer.*'adamw'"), ({"schedule": "step"}, "schedule.*'step'"),
-     ({"normalization": "l2"}, "normalization.*'l2'")],
+     ({"normalization": "l2"}, "normalization.*'l2'"), ({"epochs": -1}, "epochs.*-1"),
+     ({"initialization": "zeros"}, "initialization.*'zeros'"), ({"batch_size": 0}, "size.*0")],
 )  # fmt: skip
 def test_bad_recipes_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Recipe(name="x", model="plain_cnn", source="", epochs=1, **options)
+        Recipe(**{"name": "x", "model": "plain_cnn", "source": "", "epochs": 1} | options)
+
+
+def test_no_epochs_are_refused_and_not_taken_for_the_recipes_own(data):
+    with pytest.raises(ValueError, match=r"epochs.*Received: 0"):
+        train(QUICK, data, epochs=0, verbose=0)
+
+
+@pytest.mark.parametrize("field", ["y_train", "y_val"])
+def test_labels_in_another_form_are_refused(field, data):
+    one_hot = np.eye(10, dtype="float32")[getattr(data, field)]
+    with pytest.raises(ValueError, match=r"class numbers.*10\), float32"):
+        train(replace(QUICK, mixup=0.2), replace(data, **{field: one_hot}), verbose=0)
+
+
+def test_training_can_start_from_the_images(data):
+    recipe = replace(QUICK, initialization="whitening", learning_rate=0.0, epochs=1)
+    kernel = train(recipe, data, verbose=0).model.get_layer("stage1_conv1").kernel
+    np.testing.assert_array_equal(kernel[..., :16], -kernel[..., 16:])
 
 
 def test_too_few_images_are_refused(data):
-    with pytest.raises(ValueError, match=r"128 training images, a batch. Received: .*100 images"):
+    with pytest.raises(ValueError, match=r"128 training images, a batch. Received: 100 images"):
         train(replace(QUICK, batch_size=128), data, verbose=0)
