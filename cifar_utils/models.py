@@ -3,7 +3,7 @@
 All of them take raw pixels, from 0 to 255, of shape (n, 32, 32, 3): scaling is the
 model's first layer, so it can be neither forgotten nor done twice. All of them return
 logits, one a class; apply ``keras.ops.softmax`` for probabilities, and train with
-``from_logits=True``. Four of them are public tutorials' networks, rebuilt from their
+``fromlogits=True``. Four of them are public tutorials' networks, rebuilt from their
 published layer tables; what those leave open, dropout rates above all, is ours. Two
 are textbook ones. Each takes ``bn_momentum``, the share of the old value that batch
 normalisation's moving averages keep at each step.
@@ -15,15 +15,19 @@ import keras
 from keras import layers, ops
 
 from cifar_utils import unknown_name
-from cifar_utils.layers import FusedBatchNormalization
+from cifar_utils.blocks import (
+    Statistics,
+    batch_norm,
+    conv,
+    logits,
+    residual_block,
+    scaled_input,
+)
 
-IMAGE_SHAPE = (32, 32, 3)
-NUM_CLASSES = 10
 # A moving average over the last ten batches or so. Keras' default of 0.99 looks back
 # over a hundred, and early in a short training those come from a different network.
 BN_MOMENTUM = 0.9
 
-Statistics = tuple[Sequence[float], Sequence[float]]
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {}
 
 
@@ -100,16 +104,16 @@ def plain_cnn(
     keras.Model
         309,290 parameters, 308,394 of them trainable, with batch normalisation.
     """
-    inputs, x = _scaled_input(statistics)
+    inputs, x = scaled_input(statistics)
     for stage, (width, rate) in enumerate(zip((32, 64, 128), dropout, strict=True), start=1):
         for i in (1, 2):
-            x = _conv(x, width, f"stage{stage}_conv{i}", activation="relu", l2=l2)
+            x = conv(x, width, f"stage{stage}_conv{i}", activation="relu", l2=l2)
             if batch_norm:
-                x = _batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
+                x = batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
         x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
         x = layers.Dropout(rate, name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
-    return keras.Model(inputs, _logits(x), name="plain_cnn")
+    return keras.Model(inputs, logits(x), name="plain_cnn")
 
 
 @_register
@@ -137,21 +141,21 @@ def dense_head_cnn(
         2,494,982 parameters, 2,491,838 of them trainable.
     """
     *rates, head_rate = dropout
-    inputs, x = _scaled_input(statistics)
+    inputs, x = scaled_input(statistics)
     for stage, (width, rate) in enumerate(zip((32, 64, 128), rates, strict=True), start=1):
         for i in (1, 2):
-            x = _conv(x, width, f"stage{stage}_conv{i}")
-            x = _batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
+            x = conv(x, width, f"stage{stage}_conv{i}")
+            x = batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
             x = layers.ReLU(name=f"stage{stage}_relu{i}")(x)
         x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
         x = layers.Dropout(rate, name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(1024, activation="relu", name="head_dense1")(x)
-    x = _batch_norm(x, "head_bn1", bn_momentum)
+    x = batch_norm(x, "head_bn1", bn_momentum)
     x = layers.Dropout(head_rate, name="head_dropout")(x)
     x = layers.Dense(100, activation="relu", name="head_dense2")(x)
-    x = _batch_norm(x, "head_bn2", bn_momentum)
-    return keras.Model(inputs, _logits(x), name="dense_head_cnn")
+    x = batch_norm(x, "head_bn2", bn_momentum)
+    return keras.Model(inputs, logits(x), name="dense_head_cnn")
 
 
 @_register
@@ -175,18 +179,18 @@ def valid_cnn(
     keras.Model
         297,226 parameters, 296,394 of them trainable.
     """
-    inputs, x = _scaled_input(statistics)
+    inputs, x = scaled_input(statistics)
     stages = ((32, 1, "valid"), (64, 2, "same"), (128, 2, "valid"))
     for stage, (width, depth, pool_padding) in enumerate(stages, start=1):
         for i in range(1, depth + 1):
-            x = _conv(x, width, f"stage{stage}_conv{i}", activation="relu", padding="valid")
-            x = _batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
+            x = conv(x, width, f"stage{stage}_conv{i}", activation="relu", padding="valid")
+            x = batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
         x = layers.MaxPooling2D(padding=pool_padding, name=f"stage{stage}_pool")(x)
         x = layers.Dropout(dropout[stage - 1], name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(128, activation="relu", name="head_dense")(x)
     x = layers.Dropout(dropout[3], name="head_dropout")(x)
-    return keras.Model(inputs, _logits(x), name="valid_cnn")
+    return keras.Model(inputs, logits(x), name="valid_cnn")
 
 
 @_register
@@ -220,18 +224,18 @@ def residual_cnn(
     ----------
     K. He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385.
     """
-    inputs, x = _scaled_input(statistics)
-    x = _conv(x, 64, "stage1_conv1", activation="relu")
-    x = _batch_norm(x, "stage1_bn1", bn_momentum)
+    inputs, x = scaled_input(statistics)
+    x = conv(x, 64, "stage1_conv1", activation="relu")
+    x = batch_norm(x, "stage1_bn1", bn_momentum)
     x = layers.MaxPooling2D(name="stage1_pool")(x)
-    x = _residual_block(x, 128, "stage2_block1", bn_momentum)
+    x = residual_block(x, 128, "stage2_block1", bn_momentum)
     x = layers.MaxPooling2D(name="stage2_pool")(x)
-    x = _residual_block(x, 256, "stage3_block1", bn_momentum)
-    x = _residual_block(x, 256, "stage3_block2", bn_momentum)
+    x = residual_block(x, 256, "stage3_block1", bn_momentum)
+    x = residual_block(x, 256, "stage3_block2", bn_momentum)
     x = layers.MaxPooling2D(name="stage3_pool")(x)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
     x = layers.Dropout(dropout, name="head_dropout")(x)
-    return keras.Model(inputs, _logits(x), name="residual_cnn")
+    return keras.Model(inputs, logits(x), name="residual_cnn")
 
 
 @_register
@@ -270,58 +274,15 @@ def plain20(
     return _he_network(statistics, bn_momentum, shortcuts=False)
 
 
-# ---------------------------------------------------------------- building blocks
-
-
-def _scaled_input(statistics: Statistics | None):
-    """The model's input and the layer that scales it to [0, 1] or to z-scores."""
-    inputs = keras.Input(IMAGE_SHAPE, name="pixels")
-    if statistics is None:
-        return inputs, layers.Rescaling(1 / 255, name="scaling")(inputs)
-    parts = [[float(value) for value in part] for part in statistics]
-    in_range = [0 <= m <= 1 for m in parts[0]] + [0 < s <= 1 for s in parts[-1]]
-    if [len(part) for part in parts] != [3, 3] or not all(in_range):
-        raise ValueError(
-            "Expected statistics as three means and three positive deviations on the scale "
-            f"from 0 to 1. Received: {statistics!r}."
-        )
-    mean, std = parts
-    scale = [1 / (255 * s) for s in std]
-    offset = [-m / s for m, s in zip(mean, std, strict=True)]
-    return inputs, layers.Rescaling(scale, offset, name="scaling")(inputs)
-
-
-def _conv(x, width: int, name: str, *, activation=None, padding: str = "same", l2: float = 0.0):
-    penalty = keras.regularizers.L2(l2) if l2 else None
-    return layers.Conv2D(
-        width, 3, padding=padding, activation=activation, kernel_regularizer=penalty, name=name
-    )(x)
-
-
-def _batch_norm(x, name: str, momentum: float):
-    return FusedBatchNormalization(momentum=momentum, name=name)(x)
-
-
-def _residual_block(x, width: int, name: str, bn_momentum: float):
-    """Two convolutions and a way around them, added, then normalised."""
-    shortcut = x
-    if x.shape[-1] != width:
-        shortcut = layers.Conv2D(width, 1, name=f"{name}_projection")(x)
-    x = _conv(x, width, f"{name}_conv1", activation="relu")
-    x = _conv(x, width, f"{name}_conv2", activation="relu")
-    x = layers.Add(name=f"{name}_add")([x, shortcut])
-    return _batch_norm(x, f"{name}_bn", bn_momentum)
-
-
 def _he_network(statistics: Statistics | None, bn_momentum: float, *, shortcuts: bool):
     def conv_bn(x, width, stride, name):
         x = layers.Conv2D(
             width, 3, stride, padding="same", use_bias=False,
             kernel_initializer="he_normal", name=f"{name}_conv",
         )(x)  # fmt: skip
-        return _batch_norm(x, f"{name}_bn", bn_momentum)
+        return batch_norm(x, f"{name}_bn", bn_momentum)
 
-    inputs, x = _scaled_input(statistics)
+    inputs, x = scaled_input(statistics)
     x = layers.ReLU(name="stem_relu")(conv_bn(x, 16, 1, "stem"))
     for stage, width in enumerate((16, 32, 64), start=1):
         for block in (1, 2, 3):
@@ -337,9 +298,4 @@ def _he_network(statistics: Statistics | None, bn_momentum: float, *, shortcuts:
                 x = layers.Add(name=f"{name}_add")([x, shortcut])
             x = layers.ReLU(name=f"{name}_relu2")(x)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
-    return keras.Model(inputs, _logits(x), name="resnet20" if shortcuts else "plain20")
-
-
-def _logits(x):
-    # float32 also under mixed precision: a loss needs the digits.
-    return layers.Dense(NUM_CLASSES, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits(x), name="resnet20" if shortcuts else "plain20")

@@ -46,6 +46,10 @@ class Recipe:
         For ``augmentation.build_augmentation``.
     initialization : {"random", "whitening"}
         ``"random"`` is that of the layers; ``"whitening"`` is ``initialization.initialize``.
+    sides : tuple of (share, side)
+        Train on smaller images at first: until this share of the epochs, rounded, on
+        images reduced to so many pixels a side, validation included; then on whole ones.
+        For networks that end in a pooling over the whole map.
     mixup : float
         Alpha of the beta distribution of mixup's weights; 0 for none.
     model_options : mapping
@@ -65,6 +69,7 @@ class Recipe:
     normalization: str = "unit"
     initialization: str = "random"
     augmentation: tuple[tuple[str, float], ...] = ()
+    sides: tuple[tuple[float, int], ...] = ()
     mixup: float = 0.0
     model_options: Mapping = field(default_factory=dict)
 
@@ -87,8 +92,12 @@ class Recipe:
                 )
 
     def settings(self) -> dict:
-        """All attributes, as JSON gives them back: what a ledger record holds."""
-        return json.loads(json.dumps(asdict(self)))
+        """What a ledger record holds of the recipe, as JSON gives it back.
+
+        Attributes that are off (0 or empty) are left out, so that a recipe stays the
+        same when recipes learn something new that it does not do.
+        """
+        return {key: value for key, value in json.loads(json.dumps(asdict(self))).items() if value}
 
     def build_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         """The optimiser for a training of so many steps."""

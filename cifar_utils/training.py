@@ -13,9 +13,10 @@ import numpy as np
 from keras import ops
 
 from cifar_utils.augmentation import PadCropFlip, build_augmentation
+from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
 from cifar_utils.data import Cifar10, channel_statistics
 from cifar_utils.initialization import initialize
-from cifar_utils.models import NUM_CLASSES, build_model
+from cifar_utils.models import build_model
 from cifar_utils.recipes import RECIPES, Recipe
 
 __all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train"]
@@ -126,15 +127,8 @@ def train(
     precision = precision or best_precision()
     model = _build(recipe, data, precision)
     augmentation = build_augmentation(recipe.augmentation, seed=seed)
-    learner = keras.Sequential([augmentation, model], name="learner")
-    learner.compile(
-        optimizer=recipe.build_optimizer(recipe.epochs * steps),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=recipe.label_smoothing
-        ),
-        metrics=["accuracy"],
-    )
-    learner.optimizer.build(learner.trainable_variables)
+    optimizer = recipe.build_optimizer(recipe.epochs * steps)
+    optimizer.build(model.trainable_variables)
 
     identity = recipe.settings() | {
         "seed": seed,
@@ -143,18 +137,29 @@ def train(
         "images": len(data.x_train),
     }
     state = _State(Path(resume) if resume else None, identity, augmentation)
-    state.restore(learner)
-    if state.epochs_done < recipe.epochs:
-        learner.fit(
-            _training_input(_training_batches(recipe, data, seed, state.epochs_done)),
-            epochs=recipe.epochs,
-            initial_epoch=state.epochs_done,
-            steps_per_epoch=steps,
-            **_validation_input(data),
-            callbacks=[state],
-            shuffle=False,
-            verbose=verbose,
+    for first_epoch, end, side in _phases(recipe):
+        learner = keras.Sequential([augmentation, *_at_side(model, side)], name="learner")
+        learner.compile(
+            optimizer=optimizer,
+            loss=keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=recipe.label_smoothing
+            ),
+            metrics=["accuracy"],
         )
+        optimizer = learner.optimizer  # under float16, Keras has wrapped it
+        if not first_epoch:
+            state.restore(learner)
+        if state.epochs_done < end:
+            learner.fit(
+                _training_input(_training_batches(recipe, data, seed, state.epochs_done)),
+                epochs=end,
+                initial_epoch=state.epochs_done,
+                steps_per_epoch=steps,
+                **_validation_input(data),
+                callbacks=[state],
+                shuffle=False,
+                verbose=verbose,
+            )
     steady = state.history["seconds"][1:] or state.history["seconds"]
     speed = steps * recipe.batch_size * len(steady) / sum(steady)
     seconds = sum(state.history["seconds"])
@@ -235,6 +240,27 @@ def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
     if recipe.initialization == "whitening":
         initialize(model, data.x_train)
     return model
+
+
+def _phases(recipe: Recipe) -> Iterator[tuple[int, int, int]]:
+    """First epoch, end and side of the images, for each phase that has an epoch."""
+    first = 0
+    for share, side in (*recipe.sides, (1.0, IMAGE_SHAPE[0])):
+        end = round(share * recipe.epochs)
+        if end > first:
+            yield first, end, side
+            first = end
+
+
+def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
+    """Layers that show images to a network reduced to so many pixels a side."""
+    if side == IMAGE_SHAPE[0]:
+        return [model]
+    # The same layers, and so the same weights, applied to a smaller input.
+    smaller = keras.models.clone_model(
+        model, keras.Input((side, side, IMAGE_SHAPE[2])), clone_function=lambda layer: layer
+    )
+    return [keras.layers.Resizing(side, side), smaller]
 
 
 def _training_batches(

@@ -239,3 +239,23 @@ def test_training_can_start_from_the_images(data):
 def test_too_few_images_are_refused(data):
     with pytest.raises(ValueError, match=r"128 training images, a batch. Received: 100 images"):
         train(replace(QUICK, batch_size=128), data, verbose=0)
+
+
+def test_small_images_at_first_then_whole_ones_train_the_same_weights(data, tmp_path, monkeypatch):
+    recipe = replace(QUICK, model="resnet20", sides=((0.4, 16), (0.8, 24)))
+    whole = train(recipe, data, verbose=0)
+    state, on_epoch_end = tmp_path / "state.npz", training._State.on_epoch_end
+
+    def interrupted(callback, epoch, logs=None):
+        on_epoch_end(callback, epoch, logs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:  # after the phase of 16 pixels, and that of 24
+        patch.setattr(training._State, "on_epoch_end", interrupted)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                train(recipe, data, resume=state, verbose=0)
+    resumed = train(recipe, data, resume=state, verbose=0)
+    assert len(whole.history["loss"]) == len(resumed.history["loss"]) == 3
+    assert_equal(whole, resumed)
+    assert whole.model.input.shape == (None, 32, 32, 3)
