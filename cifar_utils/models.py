@@ -14,15 +14,8 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import layers, ops
 
-from cifar_utils import unknown_name
-from cifar_utils.blocks import (
-    Statistics,
-    batch_norm,
-    conv,
-    logits,
-    residual_block,
-    scaled_input,
-)
+from cifar_utils import blocks, unknown_name
+from cifar_utils.blocks import Statistics
 
 # A moving average over the last ten batches or so. Keras' default of 0.99 looks back
 # over a hundred, and early in a short training those come from a different network.
@@ -104,16 +97,16 @@ def plain_cnn(
     keras.Model
         309,290 parameters, 308,394 of them trainable, with batch normalisation.
     """
-    inputs, x = scaled_input(statistics)
+    inputs, x = blocks.scaled_input(statistics)
     for stage, (width, rate) in enumerate(zip((32, 64, 128), dropout, strict=True), start=1):
         for i in (1, 2):
-            x = conv(x, width, f"stage{stage}_conv{i}", activation="relu", l2=l2)
+            x = blocks.conv(x, width, f"stage{stage}_conv{i}", activation="relu", l2=l2)
             if batch_norm:
-                x = batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
+                x = blocks.batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
         x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
         x = layers.Dropout(rate, name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
-    return keras.Model(inputs, logits(x), name="plain_cnn")
+    return keras.Model(inputs, blocks.logits(x), name="plain_cnn")
 
 
 @_register
@@ -141,21 +134,21 @@ def dense_head_cnn(
         2,494,982 parameters, 2,491,838 of them trainable.
     """
     *rates, head_rate = dropout
-    inputs, x = scaled_input(statistics)
+    inputs, x = blocks.scaled_input(statistics)
     for stage, (width, rate) in enumerate(zip((32, 64, 128), rates, strict=True), start=1):
         for i in (1, 2):
-            x = conv(x, width, f"stage{stage}_conv{i}")
-            x = batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
+            x = blocks.conv(x, width, f"stage{stage}_conv{i}")
+            x = blocks.batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
             x = layers.ReLU(name=f"stage{stage}_relu{i}")(x)
         x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
         x = layers.Dropout(rate, name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(1024, activation="relu", name="head_dense1")(x)
-    x = batch_norm(x, "head_bn1", bn_momentum)
+    x = blocks.batch_norm(x, "head_bn1", bn_momentum)
     x = layers.Dropout(head_rate, name="head_dropout")(x)
     x = layers.Dense(100, activation="relu", name="head_dense2")(x)
-    x = batch_norm(x, "head_bn2", bn_momentum)
-    return keras.Model(inputs, logits(x), name="dense_head_cnn")
+    x = blocks.batch_norm(x, "head_bn2", bn_momentum)
+    return keras.Model(inputs, blocks.logits(x), name="dense_head_cnn")
 
 
 @_register
@@ -179,18 +172,18 @@ def valid_cnn(
     keras.Model
         297,226 parameters, 296,394 of them trainable.
     """
-    inputs, x = scaled_input(statistics)
+    inputs, x = blocks.scaled_input(statistics)
     stages = ((32, 1, "valid"), (64, 2, "same"), (128, 2, "valid"))
     for stage, (width, depth, pool_padding) in enumerate(stages, start=1):
         for i in range(1, depth + 1):
-            x = conv(x, width, f"stage{stage}_conv{i}", activation="relu", padding="valid")
-            x = batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
+            x = blocks.conv(x, width, f"stage{stage}_conv{i}", activation="relu", padding="valid")
+            x = blocks.batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
         x = layers.MaxPooling2D(padding=pool_padding, name=f"stage{stage}_pool")(x)
         x = layers.Dropout(dropout[stage - 1], name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(128, activation="relu", name="head_dense")(x)
     x = layers.Dropout(dropout[3], name="head_dropout")(x)
-    return keras.Model(inputs, logits(x), name="valid_cnn")
+    return keras.Model(inputs, blocks.logits(x), name="valid_cnn")
 
 
 @_register
@@ -224,18 +217,18 @@ def residual_cnn(
     ----------
     K. He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385.
     """
-    inputs, x = scaled_input(statistics)
-    x = conv(x, 64, "stage1_conv1", activation="relu")
-    x = batch_norm(x, "stage1_bn1", bn_momentum)
+    inputs, x = blocks.scaled_input(statistics)
+    x = blocks.conv(x, 64, "stage1_conv1", activation="relu")
+    x = blocks.batch_norm(x, "stage1_bn1", bn_momentum)
     x = layers.MaxPooling2D(name="stage1_pool")(x)
-    x = residual_block(x, 128, "stage2_block1", bn_momentum)
+    x = blocks.residual_block(x, 128, "stage2_block1", bn_momentum)
     x = layers.MaxPooling2D(name="stage2_pool")(x)
-    x = residual_block(x, 256, "stage3_block1", bn_momentum)
-    x = residual_block(x, 256, "stage3_block2", bn_momentum)
+    x = blocks.residual_block(x, 256, "stage3_block1", bn_momentum)
+    x = blocks.residual_block(x, 256, "stage3_block2", bn_momentum)
     x = layers.MaxPooling2D(name="stage3_pool")(x)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
     x = layers.Dropout(dropout, name="head_dropout")(x)
-    return keras.Model(inputs, logits(x), name="residual_cnn")
+    return keras.Model(inputs, blocks.logits(x), name="residual_cnn")
 
 
 @_register
@@ -280,9 +273,9 @@ def _he_network(statistics: Statistics | None, bn_momentum: float, *, shortcuts:
             width, 3, stride, padding="same", use_bias=False,
             kernel_initializer="he_normal", name=f"{name}_conv",
         )(x)  # fmt: skip
-        return batch_norm(x, f"{name}_bn", bn_momentum)
+        return blocks.batch_norm(x, f"{name}_bn", bn_momentum)
 
-    inputs, x = scaled_input(statistics)
+    inputs, x = blocks.scaled_input(statistics)
     x = layers.ReLU(name="stem_relu")(conv_bn(x, 16, 1, "stem"))
     for stage, width in enumerate((16, 32, 64), start=1):
         for block in (1, 2, 3):
@@ -298,4 +291,4 @@ def _he_network(statistics: Statistics | None, bn_momentum: float, *, shortcuts:
                 x = layers.Add(name=f"{name}_add")([x, shortcut])
             x = layers.ReLU(name=f"{name}_relu2")(x)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
-    return keras.Model(inputs, logits(x), name="resnet20" if shortcuts else "plain20")
+    return keras.Model(inputs, blocks.logits(x), name="resnet20" if shortcuts else "plain20")
