@@ -38,8 +38,8 @@ def conv(x, width: int, name: str, *, activation=None, padding: str = "same", l2
     )(x)
 
 
-def batch_norm(x, name: str, momentum: float):
-    return FusedBatchNormalization(momentum=momentum, name=name)(x)
+def batch_norm(x, name: str, momentum: float, **options):
+    return FusedBatchNormalization(momentum=momentum, name=name, **options)(x)
 
 
 def residual_block(x, width: int, name: str, bn_momentum: float):

@@ -1,7 +1,7 @@
 """How good is a classifier, and how sure can one be of that figure?"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -117,7 +117,9 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     return MeanInterval(mean, float(student_t.ppf((1 + confidence) / 2, runs - 1) * error), runs)
 
 
-def predict_probabilities(model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+def predict_probabilities(
+    model, images: np.ndarray, batch_size: int = 500, *, views: int = 1
+) -> np.ndarray:
     """Class probabilities of a model that returns logits.
 
     Parameters
@@ -126,15 +128,43 @@ def predict_probabilities(model, images: np.ndarray, batch_size: int = 500) -> n
         Any object whose ``predict_on_batch`` turns images into logits.
     images : ndarray, shape (n, height, width, 3)
     batch_size : int
+    views : {1, 6}
+        How many versions of each image the logits are averaged over. 1: the image as it
+        is. 6: the image and its mirror image, a quarter each, and both shifted by one
+        pixel to the upper left and to the lower right, an eighth each.
 
     Returns
     -------
     ndarray of float64, shape (n, classes)
         Each row sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If ``views`` is neither 1 nor 6.
+
+    References
+    ----------
+    The six views are those of K. Jordan, 2024, arXiv:2404.00498.
     """
-    starts = range(0, len(images), batch_size)
-    logits = [np.asarray(model.predict_on_batch(images[i : i + batch_size])) for i in starts]
-    return softmax(np.concatenate(logits).astype(float), axis=1)
+    if views not in (1, 6):
+        raise ValueError(f"Expected views of 1 or 6. Received: {views!r}.")
+    logits = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        weighted = _six_views(batch) if views == 6 else [(1.0, batch)]
+        logits.append(sum(w * np.asarray(model.predict_on_batch(v), float) for w, v in weighted))
+    return softmax(np.concatenate(logits), axis=1)
+
+
+def _six_views(images: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+    """Weights that sum to 1, and the versions of the images that they are for."""
+    height, width = images.shape[1:3]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    for weight, corner in ((1 / 4, 1), (1 / 8, 0), (1 / 8, 2)):
+        shifted = padded[:, corner : corner + height, corner : corner + width]
+        yield weight, shifted
+        yield weight, shifted[:, :, ::-1]
 
 
 def expected_calibration_error(

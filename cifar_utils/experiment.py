@@ -90,6 +90,7 @@ def run_seed(
 def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
     x_test, y_test = test
     probabilities = predict_probabilities(run.model, x_test)
+    six_views = predict_probabilities(run.model, x_test, views=6)
     y_pred = probabilities.argmax(axis=1)
     trainable = sum(int(np.prod(w.shape)) for w in run.model.trainable_weights)
     total = run.model.count_params()
@@ -99,6 +100,7 @@ def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
         "params": {"total": total, "trainable": trainable, "frozen": total - trainable},
         "val_accuracy": validated[-1] if validated else None,
         "test_accuracy": float(np.mean(y_pred == y_test)),
+        "test_accuracy_views6": float(np.mean(six_views.argmax(axis=1) == y_test)),
         "test_images": len(y_test),
         "test_nll": float(log_loss(y_test, probabilities, labels=range(10))),
         "test_ece": expected_calibration_error(y_test, probabilities),

@@ -16,9 +16,19 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     channels), masks, synchronised statistics and other backends than TensorFlow are
     left to the parent class.
 
+    Parameters
+    ----------
+    offset_rate : float
+        How many times faster the offset learns under SGD than other weights do: it is
+        stored divided by the square root of this. 1 is Keras' behaviour.
+    **kwargs
+        As for ``keras.layers.BatchNormalization``.
+
     References
     ----------
     S. Ioffe and C. Szegedy, "Batch Normalization", 2015, arXiv:1502.03167.
+    K. Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024,
+    arXiv:2404.00498, section 3.4 (the faster offset).
 
     Examples
     --------
@@ -28,7 +38,17 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     True
     """
 
+    def __init__(self, *, offset_rate: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        if not offset_rate > 0:
+            raise ValueError(f"Expected offset_rate above 0. Received: {offset_rate!r}.")
+        self.offset_rate = offset_rate
+
+    def get_config(self):
+        return super().get_config() | {"offset_rate": self.offset_rate}
+
     def call(self, inputs, training=None, mask=None):
+        stretch = self.offset_rate**0.5
         maps = len(inputs.shape) == 4 and self.axis in (-1, 3)
         if (
             keras.backend.backend() != "tensorflow"
@@ -36,14 +56,20 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             or self.synchronized
             or mask is not None
         ):
-            return super().call(inputs, training=training, mask=mask)
+            outputs = super().call(inputs, training=training, mask=mask)
+            if stretch != 1 and self.center:
+                shape = [1] * len(inputs.shape)
+                shape[self.axis] = -1
+                beta = ops.reshape(ops.cast(self.beta, outputs.dtype), shape)
+                outputs += (stretch - 1) * beta
+            return outputs
         import tensorflow as tf
 
         learn = bool(training) and self.trainable
         channels = inputs.shape[-1]
         x = ops.cast(inputs, self.compute_dtype)
         scale = ops.cast(self.gamma, "float32") if self.scale else tf.ones(channels)
-        offset = ops.cast(self.beta, "float32") if self.center else tf.zeros(channels)
+        offset = stretch * ops.cast(self.beta, "float32") if self.center else tf.zeros(channels)
         # In training the kernel takes the batch's own statistics, and wants none.
         known = (self.moving_mean, self.moving_variance)
         mean, variance = (tf.zeros([0]),) * 2 if learn else (ops.cast(m, "float32") for m in known)

@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 import keras
 
+from cifar_utils.optimizers import LinearRise, LookaheadSGD
+
 SCHEDULES = ("constant", "cosine", "triangle")
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 NORMALIZATIONS = ("unit", "zscore")
@@ -38,6 +40,8 @@ class Recipe:
         fifth of the peak during the first fifth of all steps, then falls linearly to 0.
     weight_decay : float
         Decoupled: each step takes this share, times the learning rate, off the kernels.
+    lookahead : bool
+        Average the weights along the way, as ``optimizers.LookaheadSGD`` does.
     label_smoothing : float
         Share of the target probability that is spread over all classes.
     normalization : {"unit", "zscore"}
@@ -65,6 +69,7 @@ class Recipe:
     learning_rate: float = 1e-3
     schedule: str = "constant"
     weight_decay: float = 0.0
+    lookahead: bool = False
     label_smoothing: float = 0.0
     normalization: str = "unit"
     initialization: str = "random"
@@ -84,6 +89,10 @@ class Recipe:
                 raise ValueError(
                     f"Expected {attribute} of {allowed}. Received: {getattr(self, attribute)!r}."
                 )
+        if self.lookahead and self.optimizer != "sgd":
+            raise ValueError(
+                f"Expected optimizer 'sgd' for lookahead. Received: {self.optimizer!r}."
+            )
         for attribute in ("epochs", "batch_size"):
             value = getattr(self, attribute)
             if not isinstance(value, int) or value < 1:
@@ -114,32 +123,14 @@ class Recipe:
         elif self.optimizer == "rmsprop":
             optimizer = keras.optimizers.RMSprop(rate, weight_decay=decay)
         else:
-            optimizer = keras.optimizers.SGD(rate, 0.9, nesterov=True, weight_decay=decay)
+            options = {"momentum": 0.9, "nesterov": True, "weight_decay": decay}
+            if self.lookahead:
+                optimizer = LookaheadSGD(rate, steps=steps, **options)
+            else:
+                optimizer = keras.optimizers.SGD(rate, **options)
         if decay:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
-
-
-@keras.saving.register_keras_serializable("cifar_utils")
-class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises linearly to the start of another schedule, then is that."""
-
-    def __init__(self, start: float, steps: int, after):
-        self.start, self.steps, self.after = start, steps, after
-
-    def __call__(self, step):
-        step = keras.ops.cast(step, "float32")
-        share = keras.ops.minimum(step / self.steps, 1.0)
-        peak = self.after(keras.ops.maximum(step - self.steps, 0.0))
-        return self.start + share * (peak - self.start)
-
-    def get_config(self):
-        after = keras.saving.serialize_keras_object(self.after)
-        return {"start": self.start, "steps": self.steps, "after": after}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config | {"after": keras.saving.deserialize_keras_object(config["after"])})
 
 
 CLASSICAL = (("flip", 0.0), ("shift", 0.1), ("rotation", 15.0))
@@ -239,6 +230,23 @@ _TUNED = (
         model_options={"dropout": (0.0, 0.0, 0.1, 0.1)},
     ),
 )
+_FAST_CNN = Recipe(
+    name="fast_cnn",
+    model="fast_cnn",
+    source="ours, after K. Jordan 2024, arXiv:2404.00498",
+    epochs=8,
+    batch_size=256,
+    optimizer="sgd",
+    learning_rate=0.4,
+    schedule="triangle",
+    weight_decay=9e-3,
+    lookahead=True,
+    label_smoothing=0.2,
+    normalization="zscore",
+    initialization="whitening",
+    augmentation=(("crop_alternating_flip", 2.0),),
+)
+_FAST = (_FAST_CNN, replace(_FAST_CNN, name="fast_cnn_large", model="fast_cnn_large"))
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED}
+    {recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST}
 )

@@ -33,7 +33,7 @@ class Group:
         self.records, self.first = records, records[0]
 
     def mean(self, field: str) -> MeanInterval | None:
-        values = [record[field] for record in self.records]
+        values = [record.get(field) for record in self.records]
         return None if None in values else mean_interval(values)
 
     @property
@@ -65,7 +65,8 @@ def groups(results: Path | None = None) -> list[Group]:
 def render(results: Path | None, readme: Path, figures: Path) -> Iterator[Path]:
     """Write the tables into the README and draw all figures; yield each path written."""
     runs = groups(results)
-    readme.write_text(render_tables(readme.read_text(encoding="utf-8"), runs), encoding="utf-8")
+    text = render_tables(readme.read_text(encoding="utf-8"), tables(results))
+    readme.write_text(text, encoding="utf-8")
     yield readme
     figures.mkdir(exist_ok=True)
     if not runs:
@@ -82,9 +83,21 @@ def render(results: Path | None, readme: Path, figures: Path) -> Iterator[Path]:
         yield path
 
 
-def render_tables(text: str, runs: list[Group]) -> str:
+def tables(results: Path | None = None) -> dict[str, str]:
+    """All tables by their names, from the ledger."""
+    runs = groups(results)
+    benches = read_records(results, kind="bench")
+    latest = max(benches, key=lambda record: record["date"], default={"speeds": {}})
+    return {
+        "systems": systems_table(runs),
+        "runs": runs_table(runs),
+        "speed": speed_table(latest["speeds"]),
+    }
+
+
+def render_tables(text: str, new: dict[str, str]) -> str:
     """A text whose tables between ``<!-- table: NAME -->`` and ``<!-- end -->`` are new."""
-    for name, table in (("systems", systems_table(runs)), ("runs", runs_table(runs))):
+    for name, table in new.items():
         pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         if not re.search(pattern, text, re.S):
             raise ValueError(f"Expected a place marked '<!-- table: {name} -->'. Received: none.")
@@ -117,6 +130,7 @@ def runs_table(runs: list[Group]) -> str:
         [
             f"`{run.first['recipe']}`",
             f"{run.mean('test_accuracy')}",
+            f"{run.mean('test_accuracy_views6')}" if run.mean("test_accuracy_views6") else "–",
             f"{run.mean('val_accuracy').mean:.1%}" if run.mean("val_accuracy") else "–",
             f"{run.mean('test_nll').mean:.3f}",
             f"{run.mean('test_ece').mean:.1%}",
@@ -128,8 +142,34 @@ def runs_table(runs: list[Group]) -> str:
         ]
         for run in sorted(runs, key=lambda run: -run.mean("test_accuracy").mean)
     ]
-    head = ("recipe", "test accuracy", "validation", "NLL", "calibration error", "epochs")
+    head = (
+        "recipe",
+        "test accuracy",
+        "six views",
+        "validation",
+        "NLL",
+        "calibration error",
+        "epochs",
+    )
     return _markdown((*head, "seconds", "images/s", "training images", "machine"), rows)
+
+
+def speed_table(speeds: dict[str, dict[str, list[float]]]) -> str:
+    """Images a second, and how many times as many ours are; one row a contestant.
+
+    ``speeds`` are those of ``bench.run``. Ratios are taken within each round.
+    """
+    rows = []
+    for group in speeds.values():
+        ours = next(iter(group.values()))
+        for label, theirs in group.items():
+            if not theirs:
+                rows.append([label, NOT_RUN, ""])
+                continue
+            ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+            spread = f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            rows.append([label, f"{np.median(theirs):,.0f}", "" if theirs is ours else spread])
+    return _markdown(("", "images/s, median", "ours / this, median and range"), rows)
 
 
 def plot_cost(runs: list[Group]) -> Axes:

@@ -19,7 +19,7 @@ from cifar_utils.initialization import initialize
 from cifar_utils.models import build_model
 from cifar_utils.recipes import RECIPES, Recipe
 
-__all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train"]
+__all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train", "untuned"]
 
 EVALUATION_BATCH = 500
 
@@ -292,7 +292,7 @@ def _training_input(batches: Iterator[tuple[np.ndarray, np.ndarray]]):
         lambda: itertools.chain([first], batches),
         output_signature=tuple(tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in first),
     )
-    return _untuned(dataset)
+    return untuned(dataset)
 
 
 def _validation_input(data: Cifar10) -> dict:
@@ -305,14 +305,25 @@ def _validation_input(data: Cifar10) -> dict:
     import tensorflow as tf
 
     dataset = tf.data.Dataset.from_tensor_slices(arrays).batch(EVALUATION_BATCH)
-    return {"validation_data": _untuned(dataset)}
+    return {"validation_data": untuned(dataset)}
 
 
-def _untuned(dataset):
-    """A ``tf.data`` pipeline without its autotuner.
+def untuned(dataset):
+    """Switch off the autotuner of a ``tf.data`` pipeline.
 
-    Taking down an autotuned pipeline waits for the tuner to wake up, which it does
-    after twice as long each time: at the end of a training it can be minutes.
+    Taking down an autotuned pipeline waits for the tuner to wake up, which it does after
+    twice as long each time: at the end of a training it can be minutes. ``fit`` on
+    arrays makes such a pipeline, and takes it down after every epoch.
+
+    Parameters
+    ----------
+    dataset : tf.data.Dataset
+        Of batches.
+
+    Returns
+    -------
+    tf.data.Dataset
+        The same batches, two of them prepared in advance.
     """
     import tensorflow as tf
 

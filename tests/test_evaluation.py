@@ -8,7 +8,12 @@ from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
 from cifar_utils.data import CLASS_NAMES
-from cifar_utils.evaluation import accuracy_interval, check_labels, classification_table
+from cifar_utils.evaluation import (
+    accuracy_interval,
+    check_labels,
+    classification_table,
+    predict_probabilities,
+)
 
 WRONG_LABELS = [
     pytest.param(np.zeros((4, 1), int), np.zeros(4, int), id="column of true labels"),
@@ -132,3 +137,26 @@ def test_bad_labels_get_an_error_that_says_what_came(y_true, y_pred, message):
 
 def test_good_labels_pass():
     check_labels(np.array([0, 9], np.uint8), [1, 2], num_classes=10)
+
+
+class Corner:
+    """A model whose first logit is the image's first pixel."""
+
+    def predict_on_batch(self, images):
+        return np.stack([images[:, 0, 0, 0], np.zeros(len(images))], axis=1)
+
+
+def logits_of(probabilities):
+    return np.log(probabilities[:, 0] / probabilities[:, 1])
+
+
+def test_six_views_average_flips_and_shifts_by_one_pixel():
+    images = np.random.default_rng(0).normal(size=(7, 5, 5, 3))
+    one = predict_probabilities(Corner(), images, batch_size=3)
+    np.testing.assert_allclose(logits_of(one), images[:, 0, 0, 0])
+    six = predict_probabilities(Corner(), images, batch_size=3, views=6)
+    as_it_is = images[:, 0, 0, 0] + images[:, 0, -1, 0]
+    shifted = images[:, 1, 1, 0] + images[:, 1, -2, 0]  # mirrored at the border, or moved in
+    np.testing.assert_allclose(logits_of(six), as_it_is / 4 + 2 * shifted / 8)
+    with pytest.raises(ValueError, match=r"views of 1 or 6. Received: 5"):
+        predict_probabilities(Corner(), images, views=5)

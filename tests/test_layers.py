@@ -83,3 +83,21 @@ def test_model_with_the_layer_survives_a_file(tmp_path, maps):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(maps, verbose=0), model.predict(maps, verbose=0))
     assert loaded.layers[1].momentum == 0.7
+
+
+@pytest.mark.parametrize("shape", [(16, 5, 5, 6), (150, 6)], ids=["maps", "vectors"])
+def test_offset_learns_faster_by_its_rate(shape, maps):
+    x = tf.constant(maps.reshape(-1)[: np.prod(shape)].reshape(shape))
+    moved = []
+    for rate in (1.0, 64.0):
+        layer = FusedBatchNormalization(scale=False, offset_rate=rate)
+        before = layer(x, training=True)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(x, training=True) ** 3) / 1000
+        keras.optimizers.SGD(1e-3).apply(tape.gradient(loss, [layer.beta]), [layer.beta])
+        moved.append(layer(x, training=True) - before)
+    close(64 * moved[0], moved[1], 1e-3)
+    assert float(tf.reduce_max(tf.abs(moved[0]))) > 1e-5
+    assert FusedBatchNormalization.from_config(layer.get_config()).offset_rate == 64.0
+    with pytest.raises(ValueError, match=r"offset_rate above 0. Received: 0"):
+        FusedBatchNormalization(offset_rate=0)

@@ -1,5 +1,8 @@
 """The networks are the published ones, take raw pixels, and survive a file."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ COUNTS = {  # trainable, frozen
     "residual_cnn": (2_333_962, 1_408),
     "resnet20": (269_722, 1_376),
     "plain20": (269_722, 1_376),
+    "fast_cnn": (497_538, 1_152),
+    "fast_cnn_large": (1_971_650, 2_304),
 }
 PLAIN_STAGES = [
     *[(32, 32, 32, 896), (32, 32, 32, 128), (32, 32, 32, 9_248), (32, 32, 32, 128)],
@@ -164,3 +169,28 @@ def test_momentum_of_the_moving_averages_can_be_chosen():
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     assert norms == [0.99] * 4
+
+
+@pytest.mark.parametrize("shape", [(2, 28, 28, 3), (32, 32, 3), (2, 3, 32, 32), (2, 32, 32, 1)])
+def test_images_of_another_shape_are_refused(shape):
+    with pytest.raises(
+        ValueError, match=r"expected (shape=\(None, 32, 32, 3\)|axis -1 .* value 3)"
+    ):
+        build_model("fast_cnn")(np.zeros(shape, "uint8"))
+
+
+LOAD = """
+import sys, keras, numpy as np
+import cifar_utils.layers
+model = keras.saving.load_model(sys.argv[1])
+np.save(sys.argv[2], model.predict(np.load(sys.argv[3]), verbose=0))
+"""
+
+
+def test_fast_network_gives_the_same_outputs_in_a_fresh_process(pixels, tmp_path):
+    model, model_file = build_model("fast_cnn"), tmp_path / "model.keras"
+    images, outputs = tmp_path / "images.npy", tmp_path / "outputs.npy"
+    model.save(model_file)
+    np.save(images, pixels)
+    subprocess.run([sys.executable, "-c", LOAD, model_file, outputs, images], check=True)
+    np.testing.assert_array_equal(np.load(outputs), model.predict(pixels, verbose=0))

@@ -11,6 +11,7 @@ from cifar_utils.training import RECIPES
 
 ROOT = Path(__file__).parent.parent
 PLACES = "<!-- table: systems -->\n<!-- end -->\ntext\n<!-- table: runs -->\nold\n<!-- end -->\n"
+PLACES += "<!-- table: speed -->\n<!-- end -->\n"
 
 
 def make_record(recipe="valid_cnn", model="valid_cnn", seed=0, accuracy=0.7, **fields):
@@ -36,7 +37,7 @@ def folder(tmp_path):
 
 
 def test_tables_show_mean_and_interval_of_their_recipe_and_of_our_best(folder):
-    text = report.render_tables(PLACES, report.groups(folder))
+    text = report.render_tables(PLACES, report.tables(folder))
     (row,) = [line for line in text.splitlines() if line.startswith("| s3 ")]
     assert "≈ 78 %, 10 epochs" in row and "72.0 ± 5.0 % (3 runs)" in row
     assert "81.0% (one run)" in row and "297,226" in row
@@ -70,14 +71,21 @@ def test_rendering_writes_readme_and_figures(folder, tmp_path):
     assert readme.read_text() == once
 
 
+def test_speeds_are_compared_round_by_round():
+    speeds = {"training": {"ours": [100.0, 50.0, 80.0], "theirs": [50.0, 10.0, 80.0], "absent": []}}
+    ours, theirs, absent = report.speed_table(speeds).splitlines()[2:]
+    assert ours == "| ours | 80 |  |" and absent == "| absent | not yet run |  |"
+    assert theirs == "| theirs | 50 | 2.00 (1.00 to 5.00) |"
+
+
 def test_text_without_a_place_for_the_tables_is_refused():
     with pytest.raises(ValueError, match="Expected a place marked '<!-- table: systems -->'"):
-        report.render_tables("text", [])
+        report.render_tables("text", {"systems": ""})
 
 
 def test_readme_says_what_the_ledger_says():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert report.render_tables(text, report.groups()) == text, "run `make results`"
+    assert report.render_tables(text, report.tables()) == text, "run `make results`"
 
 
 def test_every_record_is_of_a_recipe_as_it_is_now():
@@ -86,14 +94,14 @@ def test_every_record_is_of_a_recipe_as_it_is_now():
 
 
 def test_a_changed_digit_or_a_missing_record_is_noticed(folder):
-    text = report.render_tables(PLACES, report.groups(folder))
+    text = report.render_tables(PLACES, report.tables(folder))
     for match in re.finditer(r"\d", text.partition("<!-- table: runs -->")[2]):
         digit = str((int(match[0]) + 1) % 10)
         start = len(text) - len(text.partition("<!-- table: runs -->")[2]) + match.start()
         changed = text[:start] + digit + text[start + 1 :]
-        assert report.render_tables(changed, report.groups(folder)) != changed
+        assert report.render_tables(changed, report.tables(folder)) != changed
     for path in folder.glob("*.json"):
         kept = path.read_bytes()
         path.unlink()
-        assert report.render_tables(text, report.groups(folder)) != text
+        assert report.render_tables(text, report.tables(folder)) != text
         path.write_bytes(kept)

@@ -1,0 +1,78 @@
+"""What Keras' own optimisers and schedules lack."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("cifar_utils")
+class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises linearly to the start of another schedule, then is that."""
+
+    def __init__(self, start: float, steps: int, after):
+        self.start, self.steps, self.after = start, steps, after
+
+    def __call__(self, step):
+        step = keras.ops.cast(step, "float32")
+        share = keras.ops.minimum(step / self.steps, 1.0)
+        peak = self.after(keras.ops.maximum(step - self.steps, 0.0))
+        return self.start + share * (peak - self.start)
+
+    def get_config(self):
+        after = keras.saving.serialize_keras_object(self.after)
+        return {"start": self.start, "steps": self.steps, "after": after}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config | {"after": keras.saving.deserialize_keras_object(config["after"])})
+
+
+@keras.saving.register_keras_serializable("cifar_utils")
+class LookaheadSGD(keras.optimizers.SGD):
+    """SGD that returns, every few steps, to a slow average of its weights.
+
+    Every ``every`` steps the slow weights move part of the way to the present ones, and
+    the training goes on from there. How far they stay behind grows with the cube of the
+    training's progress, from nothing to ``hold``: early on this is SGD, at the end an
+    average over many steps.
+
+    Parameters
+    ----------
+    learning_rate, **kwargs
+        As for ``keras.optimizers.SGD``.
+    steps : int
+        Of the whole training.
+    every : int
+    hold : float
+        Share of the slow weights that is kept at the end, 0 to 1.
+
+    References
+    ----------
+    M. Zhang et al., "Lookahead Optimizer: k Steps Forward, 1 Step Back", 2019,
+    arXiv:1907.08610. The growing share is that of K. Jordan, arXiv:2404.00498.
+    """
+
+    def __init__(self, learning_rate, *, steps: int, every: int = 5, hold: float = 0.77, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.steps, self.every, self.hold = steps, every, hold
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.slow = self.add_optimizer_variables(variables, "slow")
+        for slow, variable in zip(self.slow, variables, strict=True):
+            slow.assign(variable)
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, learning_rate)
+        slow = self.slow[self._get_variable_index(variable)]
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        kept = self.hold * (step / self.steps) ** 3
+        due = step % self.every == 0
+        average = kept * slow + (1 - kept) * variable
+        self.assign(slow, ops.where(due, average, slow))
+        self.assign(variable, ops.where(due, average, variable))
+
+    def get_config(self):
+        own = {"steps": self.steps, "every": self.every, "hold": self.hold}
+        return super().get_config() | own

@@ -1,0 +1,49 @@
+"""Schedules and averages of weights do what their names say."""
+
+import keras
+import numpy as np
+import pytest
+
+from cifar_utils.optimizers import LinearRise, LookaheadSGD
+
+
+def test_rate_rises_in_a_line_and_then_follows_the_other_schedule():
+    after = keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.0)
+    rate = LinearRise(0.2, 4, after)
+    np.testing.assert_allclose([rate(s) for s in (0, 2, 4, 9, 14)], [0.2, 0.6, 1, 0.5, 0])
+    assert float(LinearRise.from_config(rate.get_config())(9)) == 0.5
+
+
+def descend(optimizer, steps):
+    """Weights after each step of minimising the half square of one number, from 1."""
+    weight, path = keras.Variable([1.0]), []
+    for _ in range(steps):
+        optimizer.apply([weight + 0], [weight])
+        path.append(float(weight[0]))
+    return path
+
+
+def test_lookahead_returns_to_its_slow_average_more_and_more():
+    path = descend(LookaheadSGD(0.5, steps=4, every=2, hold=0.8), 4)
+    slow = 0.1 * 1 + 0.9 * 0.25  # half way, a tenth is kept: 0.8 / 2**3
+    end = 0.8 * slow + 0.2 * slow / 4
+    np.testing.assert_allclose(path, [0.5, slow, slow / 2, end], rtol=1e-6)
+
+
+def test_lookahead_that_holds_nothing_is_sgd():
+    options = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
+    held = descend(LookaheadSGD(steps=10, hold=0.0, **options), 10)
+    np.testing.assert_allclose(held, descend(keras.optimizers.SGD(**options), 10), rtol=1e-6)
+
+
+def test_lookahead_is_saved_with_its_model(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(LookaheadSGD(0.1, steps=20, every=3, hold=0.5), "mse")
+    x, y = np.ones((4, 3)), np.zeros((4, 2))
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for _ in range(4):
+        losses = [a.train_on_batch(x, y) for a in (model, loaded)]
+    assert losses[0] == pytest.approx(losses[1])
+    assert loaded.optimizer.hold == 0.5
