@@ -1,20 +1,35 @@
-"""The command line: ``python -m cifar_utils`` with ``data``, ``run`` or ``results``."""
+"""The command line: ``python -m cifar_utils`` with ``data``, ``run``, ``bench`` or ``results``."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from cifar_utils import quiet_stderr
-from cifar_utils.data import DatasetError, load_cifar10, load_cifar10_test
+from cifar_utils import cache, quiet_stderr
+from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
 from cifar_utils.ledger import LedgerError, default_folder
+from cifar_utils.storage import FOLDER
 
 
 def show_data(options: argparse.Namespace) -> None:
-    """Find or fetch CIFAR-10 and say what it is."""
-    data = load_cifar10("cifar10")
-    print(f"{data.name}: {len(data.x_train) + len(data.x_val):,} training images can be read.")
-    print(f"fingerprint {data.fingerprint}")
+    """Find or fetch CIFAR-10 and say what it is; or look after the cache."""
+    if options.where:
+        print(find_cifar10() or f"not on this machine; it would go to {cache.own_cache()}")
+    elif options.clear:
+        for path in cache.clear():
+            print(f"removed {path}")
+    elif options.verify:
+        folder = cache.own_cache() / FOLDER
+        if damaged := cache.verify(folder):
+            raise DatasetError(
+                f"Expected the files in {folder} as they were unpacked. Received: others for "
+                f"{', '.join(damaged)}. The next load will fetch them anew."
+            )
+        print(f"{folder}: all files are as they were unpacked.")
+    else:
+        data = load_cifar10("cifar10")
+        print(f"{data.name}: {len(data.x_train) + len(data.x_val):,} training images can be read.")
+        print(f"fingerprint {data.fingerprint}")
 
 
 def run_recipe(options: argparse.Namespace) -> None:
@@ -44,6 +59,29 @@ def run_recipe(options: argparse.Namespace) -> None:
         )
 
 
+def run_bench(options: argparse.Namespace) -> None:
+    """Measure speed side by side; write a record, unless only a part was measured."""
+    from cifar_utils import bench
+    from cifar_utils.ledger import hardware, versions, write_record
+    from cifar_utils.report import speed_table
+
+    data = load_cifar10()
+    results = bench.run(options.images, options.rounds, options.only)
+    print(speed_table(results))
+    if options.only:
+        return
+    record = {
+        "kind": "bench",
+        "data": {"name": data.name, "fingerprint": data.fingerprint},
+        "hardware": hardware(),
+        "backend": "tensorflow",
+        "versions": versions(),
+        "settings": {"images": options.images, "batch_size": bench.BATCH, "epochs": bench.EPOCHS},
+        "speeds": results,
+    }
+    print(f"wrote {write_record(record, options.results)}")
+
+
 def render_results(options: argparse.Namespace) -> None:
     """Write the README's tables and the figures anew from the ledger."""
     from cifar_utils.report import render
@@ -59,6 +97,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     data = commands.add_parser("data", help="find or fetch CIFAR-10, check it, say what it is")
     data.set_defaults(command=show_data)
+    instead = data.add_mutually_exclusive_group()
+    instead.add_argument("--where", action="store_true", help="say where it is")
+    instead.add_argument("--verify", action="store_true", help="hash the files in the cache")
+    instead.add_argument("--clear", action="store_true", help="empty the cache")
 
     run = commands.add_parser("run", help="train a recipe, evaluate it, write a record a seed")
     run.set_defaults(command=run_recipe)
@@ -81,6 +123,15 @@ def main(arguments: list[str] | None = None) -> int:
         help="folder for the state of unfinished runs, which go on where they stopped",
     )
     run.add_argument("--verbose", type=int, default=2, choices=(0, 1, 2), help="as in Keras")
+
+    bench = commands.add_parser("bench", help="measure speed, side by side with other tools")
+    bench.set_defaults(command=run_bench)
+    bench.add_argument("--rounds", type=int, default=5, help="of all contestants (default 5)")
+    bench.add_argument("--images", type=int, default=10_000, help="an epoch (default 10000)")
+    bench.add_argument("--only", choices=("training", "augmentation", "loading"))
+    bench.add_argument(
+        "--results", type=Path, default=default_folder(), help="folder of the ledger"
+    )
 
     results = commands.add_parser("results", help="render the README's tables and the figures")
     results.set_defaults(command=render_results)

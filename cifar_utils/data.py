@@ -10,18 +10,14 @@ opens it by accident: look at them once, at the end, when every choice is made.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from cifar_utils.storage import (
-    DatasetError,
-    download,
-    find_cifar10,
-    fingerprint,
-    read_split,
-)
+from cifar_utils.cache import cifar10h_file, fetch_cifar10, find_cifar10, read_cifar10
+from cifar_utils.storage import DatasetError, fingerprint
 
 __all__ = [
     "CLASS_NAMES",
@@ -34,6 +30,7 @@ __all__ = [
     "fingerprint",
     "load_cifar10",
     "load_cifar10_test",
+    "load_cifar10h",
     "profile",
 ]
 
@@ -75,6 +72,7 @@ def load_cifar10(
     val_size: int = 5_000,
     seed: int = 0,
     limit: int | None = None,
+    sources: Sequence[str] | None = None,
 ) -> Cifar10:
     """Load the training images, a part of them set aside for validation.
 
@@ -94,6 +92,9 @@ def load_cifar10(
         Chooses which images are set aside. The same seed gives the same split.
     limit : int, optional
         Keep at most this many training images, the same number of each class.
+    sources : sequence of str, optional
+        URLs to download the official archive from, instead of the known ones. Whatever
+        they deliver must have its SHA-256.
 
     Returns
     -------
@@ -116,12 +117,12 @@ def load_cifar10(
     """
     for label, value in (("val_size", val_size), ("limit", limit)):
         _check_count(label, value)
-    folder = _resolve(source, data_dir)
+    folder = _resolve(source, data_dir, sources)
     if folder is None:
         wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
         images, labels, name, digest = _draw(wanted, seed=0)
     else:
-        images, labels, name, digest = read_split(folder, "train")
+        images, labels, name, digest = read_cifar10(folder, "train", sources)
     train, val = _stratified_split(labels, val_size, seed, limit)
     x_val, y_val, y_train = images[val], labels[val], labels[train]
     # Move the training rows to the front of the array they are in, then give back the
@@ -137,12 +138,13 @@ def load_cifar10_test(
     source: str = "auto",
     data_dir: str | os.PathLike | None = None,
     limit: int | None = None,
+    sources: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Open the sealed test set: once, at the end, when every choice is made.
 
     Parameters
     ----------
-    source, data_dir
+    source, data_dir, sources
         As for :func:`load_cifar10`.
     limit : int, optional
         Keep at most this many images, the same number of each class.
@@ -158,13 +160,54 @@ def load_cifar10_test(
         As for :func:`load_cifar10`.
     """
     _check_count("limit", limit)
-    folder = _resolve(source, data_dir)
+    folder = _resolve(source, data_dir, sources)
     if folder is None:
         images, labels, *_ = _draw(10_000 if limit is None else min(limit, 10_000), seed=1)
     else:
-        images, labels, *_ = read_split(folder, "test")
+        images, labels, *_ = read_cifar10(folder, "test", sources)
     keep, _ = _stratified_split(labels, 0, 0, limit)
     return (images, labels) if len(keep) == len(labels) else (images[keep], labels[keep])
+
+
+def load_cifar10h(
+    data_dir: str | os.PathLike | None = None, sources: Sequence[str] | None = None
+) -> np.ndarray:
+    """How people label the test images: CIFAR-10H, the shares of some 50 raters an image.
+
+    Its licence, CC BY-NC-SA 4.0, is printed when it is first loaded.
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        A folder with ``cifar10h-probs.npy``. Without, or if it has none, the folder that
+        ``CIFAR10_DIR`` names, the cache, then its public repository are tried.
+    sources : sequence of str, optional
+        URLs of the file, instead of the known one.
+
+    Returns
+    -------
+    ndarray of float64, shape (10000, 10)
+        A row for each test image in their order, which sums to 1.
+
+    Raises
+    ------
+    DatasetError
+        If it is not to be had.
+
+    References
+    ----------
+    J. C. Peterson et al., "Human uncertainty makes classification more robust", 2019,
+    arXiv:1908.07086, https://github.com/jcpeterson/cifar-10h.
+    """
+    global _licence_shown
+    shares = np.load(cifar10h_file(data_dir, sources), allow_pickle=False)
+    if not _licence_shown:
+        print("CIFAR-10H by J. C. Peterson et al. (2019), licensed CC BY-NC-SA 4.0.")
+        _licence_shown = True
+    return shares
+
+
+_licence_shown = False
 
 
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,7 +273,9 @@ def _check_count(label: str, value: int | None) -> None:
         )
 
 
-def _resolve(source: str, data_dir: str | os.PathLike | None) -> Path | None:
+def _resolve(
+    source: str, data_dir: str | os.PathLike | None, sources: Sequence[str] | None
+) -> Path | None:
     """The folder to read, fetched if need be; None stands for the stand-in."""
     if source == "auto" and data_dir is None:
         source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
@@ -243,7 +288,7 @@ def _resolve(source: str, data_dir: str | os.PathLike | None) -> Path | None:
                 f"Received: {os.fspath(data_dir)!r}."
             )
         return None
-    return find_cifar10(data_dir) or download()
+    return find_cifar10(data_dir) or fetch_cifar10(sources)
 
 
 def _draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, str, str]:

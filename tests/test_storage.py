@@ -1,18 +1,17 @@
-"""Files that are damaged, foreign or missing; caches; the download (never over a network)."""
+"""Files that are damaged, foreign or missing, and where they are looked for."""
 
 import hashlib
-import http.server
 import os
 import pickle
-import tarfile
-import threading
-import time
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cifar_utils import storage
-from cifar_utils.storage import DatasetError, find_cifar10, read_split
+from cifar_utils.cache import find_cifar10
+from cifar_utils.storage import DatasetError, read_split
 
 KERAS_CACHES = [
     "datasets/cifar-10-batches-py-target/cifar-10-batches-py",
@@ -263,68 +262,41 @@ def test_named_folder_without_all_files_is_an_error_that_lists_what_lacks(small,
     assert contents(small.folder) == before
 
 
-# ---------------------------------------------------------------- the download
+# ---------------------------------------------------------------- any damage at all
 
 
-def test_offline_the_error_says_what_was_tried_and_what_to_do(monkeypatch):
-    url = "http://127.0.0.1:9/cifar-10-python.tar.gz"  # refuses connections
-    monkeypatch.setattr(storage, "ARCHIVE_URL", url)
-    start = time.monotonic()
-    with pytest.raises(DatasetError) as caught:
-        storage.download()
-    assert time.monotonic() - start < 10
-    message = str(caught.value)
-    for folder in storage._caches():
-        assert str(folder) in message
-    for part in (url, "CIFAR10_DIR", "data_dir", 'source="synthetic"'):
-        assert part in message
-    assert one_message(caught.value)
-    assert find_cifar10() is None
+@st.composite
+def damage(draw):
+    """A function that changes some bytes of a file: overwrites, removes or inserts them."""
+    spots = draw(st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4))
+    kind = draw(st.sampled_from(["overwrite", "insert", "remove"]))
+
+    def apply(content: bytes) -> bytes:
+        for share, new in spots:
+            place = int(share**4 * len(content))  # most of them where the pickle's frame is
+            end = place if kind == "insert" else place + max(1, len(new))
+            content = content[:place] + (b"" if kind == "remove" else new) + content[end:]
+        return content
+
+    return apply
 
 
-@pytest.fixture
-def served(small, tmp_path, monkeypatch):
-    """The small folder's archive, served to this machine alone; lists the requests."""
-    archive = tmp_path / "served" / "cifar-10-python.tar.gz"
-    archive.parent.mkdir()
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(small.folder, storage.FOLDER)
-    requests = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=archive.parent)
-
-        def log_message(self, *_):
-            requests.append(self.path)
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/{archive.name}"
-    monkeypatch.setattr(storage, "ARCHIVE_URL", url)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    monkeypatch.setattr(storage, "ARCHIVE_SHA256", digest)
-    yield requests
-    server.shutdown()
-    server.server_close()
-
-
-def test_download_is_unpacked_once_and_found_ever_after(small, served):
-    folder = storage.download()
-    assert contents(folder) == contents(small.folder)
-    assert find_cifar10() == folder
-    assert served == ["/cifar-10-python.tar.gz"]
-
-
-def test_download_with_another_checksum_is_not_unpacked(served, monkeypatch):
-    monkeypatch.setattr(storage, "ARCHIVE_SHA256", "0" * 64)
-    with pytest.raises(DatasetError, match="could not be downloaded"):
-        storage.download()
-    assert find_cifar10() is None
-
-
-def test_download_mends_a_cache_that_lost_a_file(small, served):
-    folder = storage.download()
-    (folder / "data_batch_4").unlink()
-    assert find_cifar10() is None
-    assert contents(storage.download()) == contents(small.folder)
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(change=damage())
+def test_any_damage_gives_our_error_or_images_of_the_right_form(small, change):
+    path = small.folder / "test_batch"
+    kept = path.read_bytes()
+    damaged = change(kept)
+    path.write_bytes(damaged)
+    try:
+        images, labels, name, _ = read_split(small.folder, "test")
+    except DatasetError as error:
+        assert str(path) in str(error) and one_message(error)
+    else:
+        assert images.shape == (100, 32, 32, 3) and images.dtype == np.uint8
+        assert labels.shape == (100,) and set(labels) <= set(range(10))
+        assert name == "unofficial copy"  # changed pixels are never called official
+    finally:
+        path.write_bytes(kept)

@@ -1,0 +1,319 @@
+"""Where CIFAR-10 is on this machine, and how it gets there.
+
+The package's own cache holds the official files and a list of what they are. The list
+makes reading quick (unchanged files are not hashed again) and repair possible (changed
+ones are noticed). Only one process at a time changes the cache; whatever moment it is
+killed at, the next one finds either the old state or the new.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from cifar_utils import storage
+from cifar_utils.storage import BATCHES, FILES, FOLDER, DatasetError, Remote
+
+LIST = ".cifar_utils.json"
+SCRATCH = ".extracting-"
+SLOW_LOCK = 3  # seconds after which a waiting process says so
+
+
+def find_cifar10(data_dir: str | os.PathLike | None = None) -> Path | None:
+    """Return the folder that holds the CIFAR-10 files on this machine, or None.
+
+    Looks where :func:`load_cifar10` looks, but never downloads. A folder that was
+    named, by ``data_dir`` or ``CIFAR10_DIR``, is the only one looked at.
+
+    Raises
+    ------
+    DatasetError
+        If the named folder has no CIFAR-10 files, or not all of them.
+    """
+    if data_dir is not None:
+        return _batches_folder(Path(data_dir), "data_dir")
+    if os.environ.get("CIFAR10_DIR"):
+        return _batches_folder(Path(os.environ["CIFAR10_DIR"]), "CIFAR10_DIR")
+    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    keras = [keras_home / "datasets" / f"{FOLDER}-target", keras_home / "datasets"]
+    if _sound(own_cache() / FOLDER):
+        return own_cache() / FOLDER
+    return next((f / FOLDER for f in keras if not _missing(f / FOLDER)), None)
+
+
+def own_cache() -> Path:
+    """The folder of this package's own cache, whether it is there or not."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("cifar10-keras-notebooks")
+
+
+def fetch_cifar10(sources: Sequence[str] | None = None) -> Path:
+    """Fetch the official archive into the cache, unpack and check it, unless that is done.
+
+    Parameters
+    ----------
+    sources : sequence of str, optional
+        URLs of the archive, instead of the known ones. Its SHA-256 decides all the same.
+
+    Returns
+    -------
+    Path
+        The folder with the files.
+
+    Raises
+    ------
+    DatasetError
+        If that is not possible; says what was tried, and three ways on.
+    """
+    cache = own_cache()
+    with _changing(cache, storage.ARCHIVE):
+        if not _sound(cache / FOLDER):
+            archive = cache / storage.ARCHIVE.name
+            _sweep(cache)
+            _fetch(storage.ARCHIVE, archive, sources)
+            _install(archive, cache)
+            archive.unlink()
+    return cache / FOLDER
+
+
+def read_cifar10(
+    folder: Path, split: str, sources: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray, str, str]:
+    """Images, labels, name and fingerprint of one split.
+
+    Files of our own that are as they were when they were checked are not hashed again.
+    If they turn out to be damaged all the same, they are fetched anew.
+    """
+    kept = _read_list(folder)
+    if kept is None or _states(folder) != kept["states"]:
+        return storage.read_split(folder, split)
+    known = kept["fingerprints"][split]
+    try:
+        return storage.read_split(folder, split, known)
+    except DatasetError:
+        with _changing(own_cache(), storage.ARCHIVE):
+            _write_list(folder, kept | {"states": {}})  # so that all are hashed
+        return storage.read_split(fetch_cifar10(sources), split, known)
+
+
+def verify(folder: Path) -> list[str]:
+    """Names of the files in our own folder that are not what they were when unpacked."""
+    kept = _read_list(folder)
+    if kept is None:
+        raise DatasetError(f"Expected {folder} to have been filled by this package, with {LIST}.")
+    return [name for name in BATCHES if _sha256(folder / name) != kept["files"][name]]
+
+
+def clear() -> list[Path]:
+    """Remove from the cache what this package has put there, and nothing else."""
+    cache = own_cache()
+    if not cache.is_dir():
+        return []
+    with _changing(cache, storage.ARCHIVE):
+        _sweep(cache)
+        ours = [
+            cache / f"{r.name}{end}"
+            for r in (storage.ARCHIVE, storage.CIFAR10H)
+            for end in ("", ".part")
+        ]
+        if (cache / FOLDER / LIST).exists():
+            ours += [cache / FOLDER / name for name in (*BATCHES, LIST)]
+        removed = [path for path in ours if path.exists()]
+        for path in removed:
+            path.unlink()
+        with suppress(OSError):  # something else is in it
+            (cache / FOLDER).rmdir()
+    return removed
+
+
+def cifar10h_file(
+    data_dir: str | os.PathLike | None = None, sources: Sequence[str] | None = None
+) -> Path:
+    """The file of CIFAR-10H: in a named folder, in the cache, or fetched into it."""
+    wanted = storage.CIFAR10H
+    named = data_dir or os.environ.get("CIFAR10_DIR")
+    folders = [Path(named), Path(named).parent] if named else []
+    for path in (folder / wanted.name for folder in folders):
+        if _sha256(path) == wanted.sha256:
+            return path
+    path = own_cache() / wanted.name
+    if _sha256(path) != wanted.sha256:
+        with _changing(own_cache(), wanted):
+            _fetch(wanted, path, sources)
+    return path
+
+
+# ---------------------------------------------------------------- changing the cache
+
+
+@contextmanager
+def _changing(cache: Path, remote: Remote):
+    """Be the only process that changes the cache. The lock ends with the process."""
+    from filelock import FileLock, Timeout
+
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(cache / ".lock")
+        try:
+            lock.acquire(timeout=SLOW_LOCK)
+        except Timeout:
+            print(f"Waiting for another process that is filling {cache}.")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+    except OSError as error:
+        raise _unavailable(remote, {}, f"{type(error).__name__}: {error}") from None
+
+
+def _fetch(remote: Remote, path: Path, sources: Sequence[str] | None) -> None:
+    from cifar_utils.fetch import FetchError, fetch
+
+    try:
+        fetch(remote, path, sources)
+    except FetchError as error:
+        raise _unavailable(remote, error.reasons) from None
+
+
+def _install(archive: Path, cache: Path) -> None:
+    """Unpack into a folder aside, check and list it, then move it into place."""
+    aside = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=cache)) / FOLDER
+    try:
+        aside.mkdir()
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                # Plain files of these names, and nothing else that an archive can hold.
+                name = member.name.removeprefix(f"{FOLDER}/")
+                if member.isreg() and name in BATCHES:
+                    with tar.extractfile(member) as packed, (aside / name).open("wb") as file:
+                        shutil.copyfileobj(packed, file)
+        if missing := _missing(aside):
+            raise DatasetError(
+                f"Expected an archive with {', '.join(BATCHES)} in {FOLDER}. "
+                f"Received: {archive.name} without {', '.join(missing)}."
+            )
+        prints = {
+            s: storage.fingerprint(*storage.read_split(aside, s, fingerprint="-")[:2])
+            for s in FILES
+        }
+        files = {name: _sha256(aside / name) for name in BATCHES}
+        _write_list(aside, {"files": files, "fingerprints": prints, "states": _states(aside)})
+        if not (cache / FOLDER).exists():
+            aside.rename(cache / FOLDER)
+            return
+        _set_aside_foreign(cache / FOLDER)
+        for name in (*BATCHES, LIST):  # the list comes last: until then, all are hashed
+            (aside / name).replace(cache / FOLDER / name)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise DatasetError(
+            f"Expected {archive} to be a tar archive. Received: {type(error).__name__}: {error}"
+        ) from None
+    finally:
+        _sweep(cache)
+
+
+def _set_aside_foreign(folder: Path) -> None:
+    """Rename files that are in the way, unless it was us who put them there."""
+    if not (folder / LIST).exists():
+        for name in BATCHES:
+            if (folder / name).exists():
+                (folder / name).rename(folder / f"{name}.set-aside")
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed processes left behind. Only the lock's holder may."""
+    for aside in cache.glob(f"{SCRATCH}*"):
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+# ---------------------------------------------------------------- looking at it
+
+
+def _sound(folder: Path) -> bool:
+    """Whether our own folder has all files, each as it was when it was unpacked."""
+    if _missing(folder):
+        return False
+    kept = _read_list(folder)
+    if kept is None:  # complete, but not filled by us: it is read like a named folder
+        return True
+    if _states(folder) == kept["states"]:
+        return True
+    if any(_sha256(folder / name) != kept["files"][name] for name in BATCHES):
+        return False
+    with suppress(OSError):  # copied, or touched; in a read-only cache, hash next time too
+        _write_list(folder, kept | {"states": _states(folder)})
+    return True
+
+
+def _states(folder: Path) -> dict[str, list[int]]:
+    """Size and time of change of each file."""
+    found = {name: (folder / name).stat() for name in BATCHES if (folder / name).exists()}
+    return {name: [state.st_size, state.st_mtime_ns] for name, state in found.items()}
+
+
+def _read_list(folder: Path) -> dict | None:
+    try:
+        kept = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        return (
+            kept
+            if set(kept["files"]) == set(BATCHES) and kept.keys() >= {"fingerprints", "states"}
+            else None
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _write_list(folder: Path, content: dict) -> None:
+    half_written = folder / f"{LIST}.{os.getpid()}"
+    half_written.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    half_written.replace(folder / LIST)
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in BATCHES if not (folder / name).is_file()]
+
+
+def _batches_folder(given: Path, named_by: str) -> Path:
+    folders = (given, given / FOLDER)
+    folder = min(folders, key=lambda candidate: len(_missing(candidate)))
+    if missing := _missing(folder):
+        raise DatasetError(
+            f"Expected the official {FOLDER} files in the folder given by {named_by}. "
+            f"Received: {given}, "
+            + (f"which lacks {', '.join(missing)}." if given.is_dir() else "which is no folder.")
+        )
+    return folder
+
+
+def _unavailable(remote: Remote, reasons: dict[str, str], problem: str = "") -> DatasetError:
+    tried = "\n".join(f"  {source}\n    {why}" for source, why in reasons.items())
+    whole = remote.name == storage.ARCHIVE.name
+    stand_in = (
+        '; or take the drawn stand-in, source="synthetic", whose accuracies say nothing about '
+        "CIFAR-10."
+    )
+    return DatasetError(
+        f"{remote.name} is not on this machine and could not be fetched.\n"
+        f"The cache is {own_cache()}{f', where this went wrong: {problem}' if problem else ''}\n"
+        + (f"Tried:\n{tried}\n" if tried else "")
+        + f"Ways on: put {f'the {FOLDER} files' if whole else 'it'} in a folder and name that with "
+        "data_dir=… or CIFAR10_DIR; name a mirror with sources=[…]" + (stand_in if whole else ".")
+    )
