@@ -2,7 +2,7 @@
 # # 02 · A baseline CNN
 #
 # **A network of 297,226 parameters reaches 77.3 % (76.5 to 78.1) of the test images of
-# `cifar10-q75` after 10 epochs, 407 seconds of training on two processor cores, validation
+# `cifar10-q75` after 10 epochs, 461 seconds of training on two processor cores, validation
 # included; one run, last epoch.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/02_baseline_cnn.ipynb)
@@ -18,8 +18,8 @@
 # **Before you start** read [notebook 01](01_explore_the_dataset.ipynb) and know what a
 # gradient is.
 #
-# **Runtime** 17 minutes on two processor cores (AMD EPYC), of which the main training takes
-# 407 seconds; a GPU shortens the trainings, not the prose.
+# **Runtime** 20 minutes on two processor cores (AMD EPYC), of which the main training takes
+# 461 seconds; a GPU shortens the trainings, not the prose.
 
 # %% [markdown]
 # ## Setup
@@ -243,7 +243,7 @@ seconds = time.perf_counter() - start
 print(f"{seconds:.0f} s in all, {seconds / EPOCHS:.1f} s an epoch with its validation")
 
 # %% [markdown]
-# 77.3 % of the validation images after the last epoch, in 407 seconds, 40.7 an epoch.
+# 77.3 % of the validation images after the last epoch, in 461 seconds, 46.1 an epoch.
 # Logistic regression took 13 seconds in notebook 01, for 40.4 %. The source of this
 # network claims about 78 % on the original images [1]; ours are the JPEG copy, which
 # should cost about three points (the README says on what basis). The last four epochs rise
@@ -425,10 +425,10 @@ results.loc[gains.index, "±"] = [interval.reach for interval in intervals]
 results.style.format("{:.1%}", na_rep="–")
 
 # %% [markdown]
-# At this small budget, z-scores alone change nothing: −0.2 points, with a standard error
-# of 0.3. Together with RMSprop they gain 1.8 ± 1.1 over the first row, and the L2 penalty on top
-# leaves it at 1.7. With three seeds, a 95 % interval reaches 4.3 standard errors to either
-# side (Student's t), so that even these two may be nothing. Look also at the single seeds: by seed 0, RMSprop is worse than the
+# At this small budget, z-scores alone change nothing: −0.2 ± 1.3 points. Together with
+# RMSprop the mean is 1.8 points above the first row, and with the L2 penalty on top 1.7, but
+# both intervals, ± 4.6 and ± 2.5, hold zero: three seeds cannot tell these gains from nothing.
+# Look also at the single seeds: by seed 0, RMSprop is worse than the
 # first row and the L2 penalty saves it; by seed 1, RMSprop is best and the penalty hurts.
 # Whoever had tried one seed could have told either story. After 60 epochs, where the
 # source stops, the order may be another. What the table does say: none of the three
@@ -522,9 +522,9 @@ ax = plotting.plot_mistakes(
 #
 # | network | validation | test, 95 % interval | parameters | epochs | seconds | device | seeds |
 # |---|---|---|---|---|---|---|---|
-# | `valid_cnn` | 77.3 % | 77.3 % (76.5 to 78.1) | 297,226 | 10 | 407 | 2 cores | 1 |
-# | `plain_cnn`, 3,000 images | 43.4 % | not opened | 309,290 | 4 | 32 a run | 2 cores | 3 |
-# | the same, choices of [3] | 45.1 % | not opened | 309,290 | 4 | 32 a run | 2 cores | 3 |
+# | `valid_cnn` | 77.3 % | 77.3 % (76.5 to 78.1) | 297,226 | 10 | 461 | 2 cores | 1 |
+# | `plain_cnn`, 3,000 images | 43.4 % | not opened | 309,290 | 4 | 36 a run | 2 cores | 3 |
+# | the same, choices of [3] | 45.1 % | not opened | 309,290 | 4 | 36 a run | 2 cores | 3 |
 #
 # All on `cifar10-q75`, last epoch. Count parameters and multiplications apart. Keep
 # batch normalisation's memory short and end with small steps. Compare choices over

@@ -458,7 +458,7 @@ assert result.low > 0.05
 
 # %% [markdown]
 # 61.6 %, a point below its validation figure of 62.6 %. This is the first of its two seeds, chosen before
-# looking. With all 45,000 images and seven minutes, notebook 02 took the same network to 77.3 % [4].
+# looking. With all 45,000 images and eight minutes, notebook 02 took the same network to 77.3 % [4].
 
 # %% [markdown]
 # ## 7 Which should I choose?
