@@ -116,7 +116,7 @@ def _keras(images: int, *, own_input=False, fused=False, precision="float32", ac
 
     from cifar_utils.layers import FusedBatchNormalization
     from cifar_utils.models import build_model
-    from cifar_utils.training import untuned
+    from cifar_utils.pipeline import untuned
 
     def stock(layer):
         if fused or not isinstance(layer, FusedBatchNormalization):

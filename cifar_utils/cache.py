@@ -6,7 +6,6 @@ ones are noticed). Only one process at a time changes the cache; whatever moment
 killed at, the next one finds either the old state or the new.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,7 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from cifar_utils import storage
-from cifar_utils.storage import BATCHES, FILES, FOLDER, DatasetError, Remote
+from cifar_utils.storage import (
+    BATCHES,
+    FILES,
+    FOLDER,
+    DatasetError,
+    Remote,
+    batches_folder,
+    missing,
+    sha256_of,
+)
 
 LIST = ".cifar_utils.json"
 SCRATCH = ".extracting-"
@@ -39,14 +47,14 @@ def find_cifar10(data_dir: str | os.PathLike | None = None) -> Path | None:
         If the named folder has no CIFAR-10 files, or not all of them.
     """
     if data_dir is not None:
-        return _batches_folder(Path(data_dir), "data_dir")
+        return batches_folder(Path(data_dir), "data_dir")
     if os.environ.get("CIFAR10_DIR"):
-        return _batches_folder(Path(os.environ["CIFAR10_DIR"]), "CIFAR10_DIR")
+        return batches_folder(Path(os.environ["CIFAR10_DIR"]), "CIFAR10_DIR")
     keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     keras = [keras_home / "datasets" / f"{FOLDER}-target", keras_home / "datasets"]
     if _sound(own_cache() / FOLDER):
         return own_cache() / FOLDER
-    return next((f / FOLDER for f in keras if not _missing(f / FOLDER)), None)
+    return next((f / FOLDER for f in keras if not missing(f / FOLDER)), None)
 
 
 def own_cache() -> Path:
@@ -93,7 +101,7 @@ def read_cifar10(
     Files of our own that are as they were when they were checked are not hashed again.
     If they turn out to be damaged all the same, they are fetched anew.
     """
-    kept = _read_list(folder)
+    kept = _read_list(folder) if folder == own_cache() / FOLDER else None
     if kept is None or _states(folder) != kept["states"]:
         return storage.read_split(folder, split)
     known = kept["fingerprints"][split]
@@ -110,7 +118,7 @@ def verify(folder: Path) -> list[str]:
     kept = _read_list(folder)
     if kept is None:
         raise DatasetError(f"Expected {folder} to have been filled by this package, with {LIST}.")
-    return [name for name in BATCHES if _sha256(folder / name) != kept["files"][name]]
+    return [name for name in BATCHES if sha256_of(folder / name) != kept["files"][name]]
 
 
 def clear() -> list[Path]:
@@ -143,10 +151,10 @@ def cifar10h_file(
     named = data_dir or os.environ.get("CIFAR10_DIR")
     folders = [Path(named), Path(named).parent] if named else []
     for path in (folder / wanted.name for folder in folders):
-        if _sha256(path) == wanted.sha256:
+        if sha256_of(path) == wanted.sha256:
             return path
     path = own_cache() / wanted.name
-    if _sha256(path) != wanted.sha256:
+    if sha256_of(path) != wanted.sha256:
         with _changing(own_cache(), wanted):
             _fetch(wanted, path, sources)
     return path
@@ -197,16 +205,16 @@ def _install(archive: Path, cache: Path) -> None:
                 if member.isreg() and name in BATCHES:
                     with tar.extractfile(member) as packed, (aside / name).open("wb") as file:
                         shutil.copyfileobj(packed, file)
-        if missing := _missing(aside):
+        if lacking := missing(aside):
             raise DatasetError(
                 f"Expected an archive with {', '.join(BATCHES)} in {FOLDER}. "
-                f"Received: {archive.name} without {', '.join(missing)}."
+                f"Received: {archive.name} without {', '.join(lacking)}."
             )
         prints = {
             s: storage.fingerprint(*storage.read_split(aside, s, fingerprint="-")[:2])
             for s in FILES
         }
-        files = {name: _sha256(aside / name) for name in BATCHES}
+        files = {name: sha256_of(aside / name) for name in BATCHES}
         _write_list(aside, {"files": files, "fingerprints": prints, "states": _states(aside)})
         if not (cache / FOLDER).exists():
             aside.rename(cache / FOLDER)
@@ -241,14 +249,14 @@ def _sweep(cache: Path) -> None:
 
 def _sound(folder: Path) -> bool:
     """Whether our own folder has all files, each as it was when it was unpacked."""
-    if _missing(folder):
+    if missing(folder):
         return False
     kept = _read_list(folder)
     if kept is None:  # complete, but not filled by us: it is read like a named folder
         return True
     if _states(folder) == kept["states"]:
         return True
-    if any(_sha256(folder / name) != kept["files"][name] for name in BATCHES):
+    if any(sha256_of(folder / name) != kept["files"][name] for name in BATCHES):
         return False
     with suppress(OSError):  # copied, or touched; in a read-only cache, hash next time too
         _write_list(folder, kept | {"states": _states(folder)})
@@ -277,30 +285,6 @@ def _write_list(folder: Path, content: dict) -> None:
     half_written = folder / f"{LIST}.{os.getpid()}"
     half_written.write_text(json.dumps(content, indent=1), encoding="utf-8")
     half_written.replace(folder / LIST)
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _missing(folder: Path) -> list[str]:
-    return [name for name in BATCHES if not (folder / name).is_file()]
-
-
-def _batches_folder(given: Path, named_by: str) -> Path:
-    folders = (given, given / FOLDER)
-    folder = min(folders, key=lambda candidate: len(_missing(candidate)))
-    if missing := _missing(folder):
-        raise DatasetError(
-            f"Expected the official {FOLDER} files in the folder given by {named_by}. "
-            f"Received: {given}, "
-            + (f"which lacks {', '.join(missing)}." if given.is_dir() else "which is no folder.")
-        )
-    return folder
 
 
 def _unavailable(remote: Remote, reasons: dict[str, str], problem: str = "") -> DatasetError:

@@ -80,7 +80,7 @@ class MeanInterval(NamedTuple):
 
     def __str__(self) -> str:
         if self.runs == 1:
-            return f"{self.mean:.1%} (one run)"
+            return f"{100 * self.mean:.1f} % (one run)"
         return f"{100 * self.mean:.1f} ± {100 * self.reach:.1f} % ({self.runs} runs)"
 
 

@@ -6,7 +6,6 @@ mirror is as good as the original.
 """
 
 import builtins
-import hashlib
 import re
 import sys
 import time
@@ -18,7 +17,7 @@ import requests
 import urllib3
 from tqdm.auto import tqdm
 
-from cifar_utils.storage import Remote
+from cifar_utils.storage import Remote, sha256_of
 
 CHUNK = 1 << 16
 HOPELESS = range(400, 500)  # answers that will be the same the next time, but for these:
@@ -98,7 +97,7 @@ def fetch(
     sources = remote.sources if sources is None else sources
     if isinstance(sources, str) or not sources:
         raise ValueError(f"Expected sources as a list of URLs. Received: {sources!r}.")
-    if path.exists() and _sha256(path) == remote.sha256:
+    if sha256_of(path) == remote.sha256:
         return
     part = path.with_name(path.name + ".part")
     reasons: dict[str, str] = {}
@@ -134,7 +133,7 @@ def _complete(source: str, remote: Remote, part: Path, patient: bool) -> None:
     """Bring the partial file to its end, and check it."""
     others = part.exists()  # begun by another source, or in an earlier process
     _transfer(source, remote.size, part, patient)
-    found = _sha256(part)
+    found = sha256_of(part) or ""
     if found == remote.sha256:
         return
     part.unlink()
@@ -187,11 +186,6 @@ def _transfer(source: str, size: int, part: Path, patient: bool) -> None:
         raise _WrongFile(f"a file of more than {size:,} bytes")
     if done < size:
         raise _Left(f"the connection ended after {done:,} of {size:,} bytes")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _length(part: Path) -> int:

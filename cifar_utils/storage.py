@@ -76,6 +76,33 @@ def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def sha256_of(path: Path) -> str | None:
+    """SHA-256 of a file; None if it is not there or can't be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def missing(folder: Path) -> list[str]:
+    """Names of the batch files that a folder lacks."""
+    return [name for name in BATCHES if not (folder / name).is_file()]
+
+
+def batches_folder(given: Path, named_by: str) -> Path:
+    """The folder with all batch files: the given one, or the official one in it."""
+    folders = (given, given / FOLDER)
+    folder = min(folders, key=lambda candidate: len(missing(candidate)))
+    if lacking := missing(folder):
+        raise DatasetError(
+            f"Expected the official {FOLDER} files in the folder given by {named_by}. "
+            f"Received: {given}, "
+            + (f"which lacks {', '.join(lacking)}." if given.is_dir() else "which is no folder.")
+        )
+    return folder
+
+
 _EMPTY = np.empty(0)
 _ARRAY_BUILDERS = {
     "ndarray": np.ndarray,

@@ -427,13 +427,13 @@ def test_files_of_others_in_the_place_of_ours_are_kept(small, archive):
 
 def test_unchanged_files_are_not_hashed_again_and_touched_ones_are(filled, small, monkeypatch):
     folder, _ = filled
-    hashed, sha256 = [], cache._sha256
+    hashed, sha256_of = [], storage.sha256_of
 
     def noticed(path):
         hashed.append(path.name)
-        return sha256(path)
+        return sha256_of(path)
 
-    monkeypatch.setattr(cache, "_sha256", noticed)
+    monkeypatch.setattr(cache, "sha256_of", noticed)
     monkeypatch.setattr(storage, "_is_official", noticed)
     loaded = load_cifar10(val_size=0)
     np.testing.assert_array_equal(loaded.x_train, small.x)

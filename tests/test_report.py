@@ -40,7 +40,7 @@ def test_tables_show_mean_and_interval_of_their_recipe_and_of_our_best(folder):
     text = report.render_tables(PLACES, report.tables(folder))
     (row,) = [line for line in text.splitlines() if line.startswith("| s3 ")]
     assert "≈ 78 %, 10 epochs" in row and "72.0 ± 5.0 % (3 runs)" in row
-    assert "81.0% (one run)" in row and "297,226" in row
+    assert "81.0 % (one run)" in row and "297,226" in row
     (row,) = [line for line in text.splitlines() if line.startswith("| s4 ")]
     assert row.count("not yet run") == 2
     assert "\ntext\n" in text and "old" not in text

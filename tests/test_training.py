@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from cifar_utils import training
+from cifar_utils import pipeline, training
 from cifar_utils.data import load_cifar10
 from cifar_utils.evaluation import predict_probabilities
 from cifar_utils.models import list_models
@@ -76,7 +76,7 @@ def test_the_seed_decides_everything(data):
 
 
 def test_validation_figures_are_of_all_validation_images_once(data, monkeypatch):
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 20)  # the 50 images in three batches
+    monkeypatch.setattr(pipeline, "EVALUATION_BATCH", 20)  # the 50 images in three batches
     run = train(QUICK, data, epochs=3, verbose=0)
     probabilities = predict_probabilities(run.model, data.x_val)
     right = probabilities.argmax(axis=1) == data.y_val
@@ -159,7 +159,7 @@ def test_finished_training_is_not_run_again(data, tmp_path):
 
 
 def test_mixup_blends_images_and_labels(data):
-    batches = training._training_batches(replace(QUICK, mixup=0.5), data, seed=0, first_epoch=0)
+    batches = pipeline.training_batches(replace(QUICK, mixup=0.5), data, seed=0, first_epoch=0)
     images, labels = next(batches)
     np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
     assert ((labels > 0).sum(axis=1) == 2).any()
@@ -167,7 +167,7 @@ def test_mixup_blends_images_and_labels(data):
 
 
 def test_batches_go_through_all_images_in_a_new_order_each_epoch(data):
-    batches = training._training_batches(QUICK, data, seed=0, first_epoch=0)
+    batches = pipeline.training_batches(QUICK, data, seed=0, first_epoch=0)
     epochs = [np.concatenate([next(batches)[0] for _ in range(5)]) for _ in range(2)]
     assert (epochs[0] != epochs[1]).any()
     for epoch in epochs:
