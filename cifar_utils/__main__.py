@@ -7,7 +7,13 @@ from pathlib import Path
 
 from cifar_utils import cache, quiet_stderr
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
-from cifar_utils.ledger import LedgerError, default_folder
+from cifar_utils.ledger import (
+    LedgerError,
+    default_folder,
+    hardware,
+    versions,
+    write_record,
+)
 from cifar_utils.storage import FOLDER
 
 
@@ -62,7 +68,6 @@ def run_recipe(options: argparse.Namespace) -> None:
 def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; write a record, unless only a part was measured."""
     from cifar_utils import bench
-    from cifar_utils.ledger import hardware, versions, write_record
     from cifar_utils.report import speed_table
 
     data = load_cifar10()

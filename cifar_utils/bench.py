@@ -253,11 +253,11 @@ def _load_keras(_: int) -> float:
     from keras.src.datasets.cifar import load_batch
 
     from cifar_utils.data import find_cifar10
-    from cifar_utils.storage import FILES
+    from cifar_utils.storage import BATCHES
 
     folder = find_cifar10()
     start = time.perf_counter()
-    parts = [load_batch(folder / name)[0] for name in FILES["train"] + FILES["test"]]
+    parts = [load_batch(folder / name)[0] for name in BATCHES]
     whole = [np.concatenate(parts[:-1]), parts[-1]]
     images = [np.ascontiguousarray(part.transpose(0, 2, 3, 1)) for part in whole]
     return sum(map(len, images)) / (time.perf_counter() - start)

@@ -3,7 +3,7 @@
 All of them take raw pixels, from 0 to 255, of shape (n, 32, 32, 3): scaling is the
 model's first layer, so it can be neither forgotten nor done twice. All of them return
 logits, one a class; apply ``keras.ops.softmax`` for probabilities, and train with
-``fromlogits=True``. Four of them are public tutorials' networks, rebuilt from their
+``from_logits=True``. Four of them are public tutorials' networks, rebuilt from their
 published layer tables; what those leave open, dropout rates above all, is ours. Two
 are textbook ones. Each takes ``bn_momentum``, the share of the old value that batch
 normalisation's moving averages keep at each step.

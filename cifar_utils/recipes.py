@@ -234,21 +234,17 @@ _TUNED = (
         model_options={"dropout": (0.0, 0.0, 0.1)},
     ),
 )
-_FAST_CNN = Recipe(
+_FAST_CNN = replace(
+    _VALID_TUNED,
     name="fast_cnn",
     model="fast_cnn",
     source="ours, after K. Jordan 2024, arXiv:2404.00498",
     epochs=8,
-    batch_size=256,
-    optimizer="sgd",
     learning_rate=0.4,
-    schedule="triangle",
     weight_decay=9e-3,
     lookahead=True,
     label_smoothing=0.2,
-    normalization="zscore",
-    initialization="whitening",
-    augmentation=(("crop_alternating_flip", 2.0),),
+    model_options={},
 )
 _FAST = (_FAST_CNN, replace(_FAST_CNN, name="fast_cnn_large", model="fast_cnn_large"))
 RECIPES: Mapping[str, Recipe] = MappingProxyType(

@@ -87,7 +87,7 @@ def make_folder(tmp_path, monkeypatch):
             [rng.permutation(np.repeat(np.arange(10), ROWS // 10)) for _ in range(6)]
         )
         planes = images.transpose(0, 3, 1, 2).reshape(-1, 3 * 32 * 32)
-        for k, name in enumerate(storage.FILES["train"] + storage.FILES["test"]):
+        for k, name in enumerate(storage.BATCHES):
             rows = slice(k * ROWS, (k + 1) * ROWS)
             batch = {"batch_label": name, "labels": labels[rows].tolist(), "data": planes[rows]}
             _write_official(folder / name, batch)
