@@ -93,32 +93,30 @@ def fetch_cifar10(sources: Sequence[str] | None = None) -> Path:
     return cache / FOLDER
 
 
-def read_cifar10(
-    folder: Path, split: str, sources: Sequence[str] | None = None
-) -> tuple[np.ndarray, np.ndarray, str, str]:
+def read_cifar10(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray, str, str]:
     """Images, labels, name and fingerprint of one split.
 
-    Files of our own that are as they were when they were checked are not hashed again.
-    If they turn out to be damaged all the same, they are fetched anew.
+    Files of our own that are as they were when they were unpacked are not hashed again.
     """
     kept = _read_list(folder) if folder == own_cache() / FOLDER else None
     if kept is None or _states(folder) != kept["states"]:
         return storage.read_split(folder, split)
-    known = kept["fingerprints"][split]
-    try:
-        return storage.read_split(folder, split, known)
-    except DatasetError:
-        with _changing(own_cache(), storage.ARCHIVE):
-            _write_list(folder, kept | {"states": {}})  # so that all are hashed
-        return storage.read_split(fetch_cifar10(sources), split, known)
+    return storage.read_indexed(folder, split, kept["splits"][split])
 
 
 def verify(folder: Path) -> list[str]:
-    """Names of the files in our own folder that are not what they were when unpacked."""
+    """Names of the files in our own folder that are not what they were when unpacked.
+
+    If there are any, the next load hashes all files too, and fetches them anew.
+    """
     kept = _read_list(folder)
     if kept is None:
         raise DatasetError(f"Expected {folder} to have been filled by this package, with {LIST}.")
-    return [name for name in BATCHES if sha256_of(folder / name) != kept["files"][name]]
+    damaged = [name for name in BATCHES if sha256_of(folder / name) != kept["files"][name]]
+    if damaged:
+        with suppress(OSError):
+            _write_list(folder, kept | {"states": {}})
+    return damaged
 
 
 def clear() -> list[Path]:
@@ -210,12 +208,9 @@ def _install(archive: Path, cache: Path) -> None:
                 f"Expected an archive with {', '.join(BATCHES)} in {FOLDER}. "
                 f"Received: {archive.name} without {', '.join(lacking)}."
             )
-        prints = {
-            s: storage.fingerprint(*storage.read_split(aside, s, fingerprint="-")[:2])
-            for s in FILES
-        }
+        splits = {split: storage.index_split(aside, split) for split in FILES}
         files = {name: sha256_of(aside / name) for name in BATCHES}
-        _write_list(aside, {"files": files, "fingerprints": prints, "states": _states(aside)})
+        _write_list(aside, {"files": files, "splits": splits, "states": _states(aside)})
         if not (cache / FOLDER).exists():
             aside.rename(cache / FOLDER)
             return
@@ -272,13 +267,10 @@ def _states(folder: Path) -> dict[str, list[int]]:
 def _read_list(folder: Path) -> dict | None:
     try:
         kept = json.loads((folder / LIST).read_text(encoding="utf-8"))
-        return (
-            kept
-            if set(kept["files"]) == set(BATCHES) and kept.keys() >= {"fingerprints", "states"}
-            else None
-        )
+        complete = set(kept["files"]) == set(BATCHES) and kept.keys() >= {"splits", "states"}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    return kept if complete else None
 
 
 def _write_list(folder: Path, content: dict) -> None:

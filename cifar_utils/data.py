@@ -122,13 +122,13 @@ def load_cifar10(
         wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
         images, labels, name, digest = _draw(wanted, seed=0)
     else:
-        images, labels, name, digest = read_cifar10(folder, "train", sources)
+        images, labels, name, digest = read_cifar10(folder, "train")
     train, val = _stratified_split(labels, val_size, seed, limit)
     x_val, y_val, y_train = images[val], labels[val], labels[train]
     # Move the training rows to the front of the array they are in, then give back the
     # rest: a plain `images[train]` would for a moment need the memory twice.
-    for start in range(0, len(train), 10_000):
-        rows = train[start : start + 10_000]
+    for start in range(0, len(train), 100):
+        rows = train[start : start + 100]
         images[start : start + len(rows)] = images[rows]
     images.resize((len(train), 32, 32, 3), refcheck=False)
     return Cifar10(images, y_train, x_val, y_val, name, digest)
@@ -164,7 +164,7 @@ def load_cifar10_test(
     if folder is None:
         images, labels, *_ = _draw(10_000 if limit is None else min(limit, 10_000), seed=1)
     else:
-        images, labels, *_ = read_cifar10(folder, "test", sources)
+        images, labels, *_ = read_cifar10(folder, "test")
     keep, _ = _stratified_split(labels, 0, 0, limit)
     return (images, labels) if len(keep) == len(labels) else (images[keep], labels[keep])
 

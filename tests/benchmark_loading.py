@@ -1,74 +1,59 @@
-"""Time and memory of load_cifar10 against Keras' own reader of the same six files.
+"""Time and memory of load_cifar10 from the package's own cache, as on a user's second day.
 
     python tests/benchmark_loading.py FOLDER [REPEATS]
 
-FOLDER holds the official ``cifar-10-batches-py`` files. The two readers take turns in
-one process, after a first round that is not counted; the ratio is what matters. Keras
-gives a transposed view, so the copy to contiguous (n, 32, 32, 3) is added to its time.
-Memory is measured in fresh processes, above what the imports took.
+FOLDER holds ``cifar-10-batches-py`` files; they are installed in an empty cache as a
+download would be. Every load is a process of its own, and memory is the peak of what
+Python and NumPy allocate, by the size of the arrays.
 """
 
-import contextlib
-import io
+import os
 import statistics
 import subprocess
 import sys
-import time
+import tarfile
+import tempfile
+from pathlib import Path
 
-import numpy as np
+from cifar_utils import cache, storage
+from cifar_utils.data import find_cifar10
 
-from cifar_utils.data import find_cifar10, load_cifar10, load_cifar10_test
-from cifar_utils.storage import FILES
-
-PEAK = """
-import contextlib, io, sys, tracemalloc
+LOAD = """
+import sys, time, tracemalloc
 from cifar_utils.data import load_cifar10, load_cifar10_test
-tracemalloc.start()
-with contextlib.redirect_stdout(io.StringIO()):
-    data = load_cifar10(data_dir=sys.argv[1], val_size=5_000)
-arrays = sum(a.nbytes for a in (data.x_train, data.y_train, data.x_val, data.y_val))
-print(tracemalloc.get_traced_memory()[1] / arrays)
+if sys.argv[1] == "memory":
+    tracemalloc.start()
+start = time.perf_counter()
+data = load_cifar10()
+test = load_cifar10_test()
+if sys.argv[1] == "seconds":
+    print(time.perf_counter() - start)
+else:
+    arrays = (data.x_train, data.y_train, data.x_val, data.y_val, *test)
+    print(tracemalloc.get_traced_memory()[1] / sum(a.nbytes for a in arrays))
 """
 
 
-def read_ours(folder) -> None:
-    with contextlib.redirect_stdout(io.StringIO()):
-        data = load_cifar10(data_dir=folder)
-        x_test, _ = load_cifar10_test(data_dir=folder)
-    assert data.x_train.flags.c_contiguous and x_test.flags.c_contiguous
-
-
-def read_keras(folder) -> None:
-    from keras.src.datasets.cifar import load_batch
-
-    x_train = np.empty((50_000, 3, 32, 32), "uint8")
-    for k, name in enumerate(FILES["train"]):
-        x_train[k * 10_000 : (k + 1) * 10_000], _ = load_batch(folder / name)
-    x_test, _ = load_batch(folder / "test_batch")
-    for images in (x_train, x_test):
-        np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+def measure(what: str) -> float:
+    command = [sys.executable, "-c", LOAD, what]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def main(folder: str, repeats: int = 9) -> None:
     folder = find_cifar10(folder)
-    seconds = {read_ours: [], read_keras: []}
-    for i in range(repeats + 1):
-        for read, times in seconds.items():
-            start = time.perf_counter()
-            read(folder)
-            if i:
-                times.append(time.perf_counter() - start)
-    ours, theirs = seconds.values()
-    ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
-    print(f"ours {statistics.median(ours):.2f} s, Keras' {statistics.median(theirs):.2f} s")
-    print(
-        f"ours / Keras': median {statistics.median(ratios):.2f}, "
-        f"from {ratios[0]:.2f} to {ratios[-1]:.2f} over {repeats} rounds"
-    )
-    peak = subprocess.run(
-        [sys.executable, "-c", PEAK, str(folder)], capture_output=True, text=True, check=True
-    )
-    print(f"peak memory of load_cifar10 / its arrays: {float(peak.stdout):.2f}")
+    with tempfile.TemporaryDirectory() as home:
+        os.environ |= {"XDG_CACHE_HOME": home, "KERAS_HOME": home, "CIFAR10_DIR": ""}
+        archive = Path(home, storage.ARCHIVE.name)
+        with tarfile.open(archive, "w") as tar:
+            tar.add(folder, storage.FOLDER)
+        cache.own_cache().mkdir(parents=True)
+        cache._install(archive, cache.own_cache())
+        seconds = sorted(measure("seconds") for _ in range(repeats))
+        print(
+            f"all 60,000 images: median {statistics.median(seconds):.2f} s, "
+            f"from {seconds[0]:.2f} to {seconds[-1]:.2f} over {repeats} processes"
+        )
+        print(f"peak memory / arrays: {measure('memory'):.2f}")
 
 
 if __name__ == "__main__":

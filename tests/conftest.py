@@ -75,28 +75,28 @@ def write_official():
 
 @pytest.fixture
 def make_folder(tmp_path, monkeypatch):
-    """Function (where, seed): six files of 100 images in the official layout."""
-    monkeypatch.setattr(storage, "ROWS", ROWS)
+    """Function (where, seed, rows): six files of so many images in the official layout."""
 
-    def make(where="small", seed=0) -> SimpleNamespace:
+    def make(where="small", seed=0, rows=ROWS) -> SimpleNamespace:
+        monkeypatch.setattr(storage, "ROWS", rows)
         folder = tmp_path / where / storage.FOLDER
         folder.mkdir(parents=True)
         rng = np.random.default_rng(seed)
-        images = rng.integers(0, 256, (6 * ROWS, 32, 32, 3), dtype=np.uint8)
+        images = rng.integers(0, 256, (6 * rows, 32, 32, 3), dtype=np.uint8)
         labels = np.concatenate(
-            [rng.permutation(np.repeat(np.arange(10), ROWS // 10)) for _ in range(6)]
+            [rng.permutation(np.repeat(np.arange(10), rows // 10)) for _ in range(6)]
         )
         planes = images.transpose(0, 3, 1, 2).reshape(-1, 3 * 32 * 32)
         for k, name in enumerate(storage.BATCHES):
-            rows = slice(k * ROWS, (k + 1) * ROWS)
-            batch = {"batch_label": name, "labels": labels[rows].tolist(), "data": planes[rows]}
+            part = slice(k * rows, (k + 1) * rows)
+            batch = {"batch_label": name, "labels": labels[part].tolist(), "data": planes[part]}
             _write_official(folder / name, batch)
         return SimpleNamespace(
             folder=folder,
-            x=images[: 5 * ROWS],
-            y=labels[: 5 * ROWS],
-            x_test=images[5 * ROWS :],
-            y_test=labels[5 * ROWS :],
+            x=images[: 5 * rows],
+            y=labels[: 5 * rows],
+            x_test=images[5 * rows :],
+            y_test=labels[5 * rows :],
         )
 
     return make
