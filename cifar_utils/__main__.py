@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from cifar_utils import cache, quiet_stderr
+from cifar_utils.bench import group_names
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
 from cifar_utils.ledger import (
     LedgerError,
@@ -68,6 +69,7 @@ def run_recipe(options: argparse.Namespace) -> None:
 def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; write a record, unless only a part was measured."""
     from cifar_utils import bench
+    from cifar_utils.contestants import BATCH, EPOCHS
     from cifar_utils.report import speed_table
 
     data = load_cifar10()
@@ -81,7 +83,7 @@ def run_bench(options: argparse.Namespace) -> None:
         "hardware": hardware(),
         "backend": "tensorflow",
         "versions": versions(),
-        "settings": {"images": options.images, "batch_size": bench.BATCH, "epochs": bench.EPOCHS},
+        "settings": {"images": options.images, "batch_size": BATCH, "epochs": EPOCHS},
         "speeds": results,
     }
     print(f"wrote {write_record(record, options.results)}")
@@ -133,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     bench.set_defaults(command=run_bench)
     bench.add_argument("--rounds", type=int, default=5, help="of all contestants (default 5)")
     bench.add_argument("--images", type=int, default=10_000, help="an epoch (default 10000)")
-    bench.add_argument("--only", choices=("training", "augmentation", "loading"))
+    bench.add_argument("--only", choices=group_names())
     bench.add_argument(
         "--results", type=Path, default=default_folder(), help="folder of the ledger"
     )

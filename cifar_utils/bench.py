@@ -10,31 +10,8 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
 
-import numpy as np
-
-BATCH = 256
-EPOCHS = 2
-NETWORK = "fast_cnn"
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """One way of doing something, and the setting of its process.
-
-    ``measure(images)`` returns images a second, or nothing if it can't be done here. The
-    first contestant of a group is ours.
-    """
-
-    group: str
-    label: str
-    measure: Callable[[int], float | None]
-    environment: dict = field(default_factory=dict)
-    needs: str | None = None  # a package that may be absent
+from cifar_utils.contestants import CONTESTANTS, UNITS, Contestant
 
 
 def run(images: int, rounds: int, only: str | None = None) -> dict:
@@ -46,13 +23,13 @@ def run(images: int, rounds: int, only: str | None = None) -> dict:
         How many images an epoch has.
     rounds : int
     only : str, optional
-        One group alone: ``"training"``, ``"augmentation"`` or ``"loading"``.
+        One group alone: one of :func:`group_names`.
 
     Returns
     -------
     dict
-        ``{group: {label: [images a second, one a round]}}``; an empty list for a
-        contestant that can't run here.
+        ``{group: {label: [one figure a round]}}``, in images a second unless ``UNITS``
+        says otherwise; an empty list for a contestant that can't run here.
     """
     chosen = [c for c in CONTESTANTS if only in (None, c.group)]
     results = {c.group: {} for c in chosen}
@@ -62,13 +39,19 @@ def run(images: int, rounds: int, only: str | None = None) -> dict:
         for number, c in enumerate(CONTESTANTS):
             if c not in chosen:
                 continue
-            speed = _in_a_process(number, c, images)
-            if speed is not None:
-                results[c.group][c.label].append(speed)
-                print(f"round {round_}: {c.label}: {speed:,.0f} images/s", flush=True)
+            figure = _in_a_process(number, c, images)
+            if figure is not None:
+                results[c.group][c.label].append(figure)
+                unit = UNITS.get(c.group, "images/s")
+                print(f"round {round_}: {c.label}: {figure:,.0f} {unit}", flush=True)
             elif round_ == 1:
                 print(f"left out: {c.label}, which can't run here", flush=True)
     return results
+
+
+def group_names() -> list[str]:
+    """The groups of contestants, in their order."""
+    return list(dict.fromkeys(c.group for c in CONTESTANTS))
 
 
 def _in_a_process(number: int, contestant: Contestant, images: int) -> float | None:
@@ -76,7 +59,7 @@ def _in_a_process(number: int, contestant: Contestant, images: int) -> float | N
         return None
     without_onednn = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
     done = subprocess.run(
-        [sys.executable, "-m", "cifar_utils.bench", str(number), str(images)],
+        [sys.executable, "-m", "cifar_utils.contestants", str(number), str(images)],
         env=without_onednn | {"TF_CPP_MIN_LOG_LEVEL": "3"} | contestant.environment,
         capture_output=True,
         text=True,
@@ -85,205 +68,3 @@ def _in_a_process(number: int, contestant: Contestant, images: int) -> float | N
         print(done.stderr.strip().rpartition("\n")[2], file=sys.stderr)
         return None
     return json.loads(done.stdout.rpartition("\n")[2])
-
-
-# ---------------------------------------------------------------- training
-
-
-def _images(count: int) -> tuple[np.ndarray, np.ndarray]:
-    # Speed does not depend on what the pictures show.
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (count, 32, 32, 3), "uint8"), rng.integers(0, 10, count)
-
-
-def _ours(images: int) -> float:
-    """Our recipe as it is, augmentation and weight average included."""
-    from dataclasses import replace
-
-    from cifar_utils.data import Cifar10
-    from cifar_utils.training import RECIPES, train
-
-    x, y = _images(images)
-    none = x[:0], y[:0]
-    recipe = replace(RECIPES[NETWORK], epochs=1 + EPOCHS, batch_size=BATCH, sides=())
-    return train(recipe, Cifar10(x, y, *none, "noise", ""), verbose=0).images_per_second
-
-
-def _keras(images: int, *, own_input=False, fused=False, precision="float32", activation="relu"):
-    """``fit``, on arrays or on a dataset without autotuner, after a first step."""
-    import keras
-    import tensorflow as tf
-
-    from cifar_utils.layers import FusedBatchNormalization
-    from cifar_utils.models import build_model
-    from cifar_utils.pipeline import untuned
-
-    def stock(layer):
-        if fused or not isinstance(layer, FusedBatchNormalization):
-            return layer.__class__.from_config(layer.get_config())
-        config = layer.get_config()
-        del config["offset_rate"]
-        return keras.layers.BatchNormalization.from_config(config)
-
-    keras.config.set_dtype_policy(precision)
-    model = build_model(NETWORK, activation=activation)
-    model = keras.models.clone_model(model, clone_function=stock)
-    optimizer = keras.optimizers.SGD(0.01, 0.9, nesterov=True)
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    x, y = _images(images // BATCH * BATCH)
-    model.fit(x[:BATCH], y[:BATCH], BATCH, verbose=0)
-    start = time.perf_counter()
-    if own_input:
-        dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(BATCH)
-        model.fit(untuned(dataset), epochs=EPOCHS, shuffle=False, verbose=0)
-    else:
-        model.fit(x, y, BATCH, epochs=EPOCHS, verbose=0)
-    return EPOCHS * len(x) / (time.perf_counter() - start)
-
-
-def _best_keras(images: int) -> float | None:
-    from cifar_utils.training import best_precision
-
-    precision = best_precision()
-    if precision == "float32":
-        return None  # that would be the contestant before
-    return _keras(images, own_input=True, fused=True, precision=precision)
-
-
-def _torch(images: int, compiled: bool = False) -> float:
-    """The same network in PyTorch: channels last, bfloat16 where the machine has it."""
-    import torch
-    from torch import nn
-
-    from cifar_utils.models import build_model
-    from cifar_utils.training import best_precision
-
-    channels, modules = 3, []
-    for layer in build_model(NETWORK).layers:
-        kind = type(layer).__name__
-        if kind == "Conv2D":
-            side, padding = layer.kernel_size[0], layer.padding
-            bias, width = layer.use_bias, layer.filters
-            modules.append(nn.Conv2d(channels, width, side, padding=padding, bias=bias))
-            if layer.activation.__name__ == "relu":
-                modules.append(nn.ReLU())
-            channels = width
-        elif kind == "FusedBatchNormalization":
-            modules.append(nn.BatchNorm2d(channels, momentum=1 - layer.momentum))
-        elif kind in TORCH_LAYERS:
-            modules += [getattr(nn, name)(*options) for name, *options in TORCH_LAYERS[kind]]
-    model = nn.Sequential(*modules, nn.Linear(channels, 10)).to(memory_format=torch.channels_last)
-    step_model = torch.compile(model) if compiled else model
-    optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
-    x, y = _images(images // BATCH * BATCH)
-    x = torch.from_numpy(x).permute(0, 3, 1, 2)
-    y = torch.from_numpy(y)
-    bfloat16 = best_precision() == "mixed_bfloat16"
-
-    def epoch(rows):
-        for batch in rows.split(BATCH):
-            pixels = x[batch].to(memory_format=torch.channels_last).float() / 255
-            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-                loss = nn.functional.cross_entropy(step_model(pixels), y[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-    epoch(torch.arange(2 * BATCH))
-    start = time.perf_counter()
-    for _ in range(EPOCHS):
-        epoch(torch.randperm(len(x)))
-    return EPOCHS * len(x) / (time.perf_counter() - start)
-
-
-TORCH_LAYERS = {
-    "MaxPooling2D": [("MaxPool2d", 2)],
-    "Activation": [("ReLU",)],
-    "GlobalMaxPooling2D": [("AdaptiveMaxPool2d", 1), ("Flatten",)],
-}
-
-
-# ------------------------------------------------- augmentation and loading
-
-
-def _augment(images: int, names: tuple[str, ...]) -> float:
-    import tensorflow as tf
-
-    from cifar_utils.augmentation import build_augmentation
-
-    layer = build_augmentation([(name, AMOUNTS[name]) for name in names])
-    graph = tf.function(lambda x: layer(x, training=True))
-    batch = tf.constant(_images(BATCH)[0])
-    return _repeat(lambda: graph(batch).numpy(), images)
-
-
-AMOUNTS = {"crop_flip": 4, "flip": 0, "shift": 0.125, "rotation": 15}
-
-
-def _generator(images: int) -> float:
-    from keras.src.legacy.preprocessing.image import ImageDataGenerator
-
-    generator = ImageDataGenerator(
-        width_shift_range=4, height_shift_range=4, horizontal_flip=True, fill_mode="reflect"
-    )
-    stream = generator.flow(_images(BATCH)[0], batch_size=BATCH)
-    return _repeat(lambda: next(stream), images)
-
-
-def _repeat(step: Callable[[], object], images: int) -> float:
-    step()
-    count = max(1, images // BATCH)
-    start = time.perf_counter()
-    for _ in range(count):
-        step()
-    return count * BATCH / (time.perf_counter() - start)
-
-
-def _load_ours(_: int) -> float:
-    from cifar_utils.data import load_cifar10, load_cifar10_test
-
-    start = time.perf_counter()
-    data = load_cifar10()
-    x_test, _ = load_cifar10_test()
-    return (len(data.x_train) + len(data.x_val) + len(x_test)) / (time.perf_counter() - start)
-
-
-def _load_keras(_: int) -> float:
-    """Keras' reader of the same files, and the copy that makes its view contiguous."""
-    from keras.src.datasets.cifar import load_batch
-
-    from cifar_utils.data import find_cifar10
-    from cifar_utils.storage import BATCHES
-
-    folder = find_cifar10()
-    start = time.perf_counter()
-    parts = [load_batch(folder / name)[0] for name in BATCHES]
-    whole = [np.concatenate(parts[:-1]), parts[-1]]
-    images = [np.ascontiguousarray(part.transpose(0, 2, 3, 1)) for part in whole]
-    return sum(map(len, images)) / (time.perf_counter() - start)
-
-
-ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
-_own_input = partial(_keras, own_input=True)
-_fused = partial(_own_input, fused=True)
-CONTESTANTS = (
-    Contestant("training", "ours, augmentation included", _ours, ONEDNN),
-    Contestant("training", "the same network, stock Keras, fit on arrays", _keras),
-    Contestant("training", "+ oneDNN kernels", _keras, ONEDNN),
-    Contestant("training", "+ input without autotuner", _own_input, ONEDNN),
-    Contestant("training", "+ fused normalisation", _fused, ONEDNN),
-    Contestant("training", "+ the machine's best precision", _best_keras, ONEDNN),
-    Contestant("training", "fused, float32, GELU", partial(_fused, activation="gelu"), ONEDNN),
-    Contestant("training", "PyTorch, eager", _torch, needs="torch"),
-    Contestant("training", "PyTorch, compiled", partial(_torch, compiled=True), needs="torch"),
-    Contestant("augmentation", "crop and flip, ours", partial(_augment, names=("crop_flip",))),
-    Contestant("augmentation", "Keras' flip and shift", partial(_augment, names=("flip", "shift"))),
-    Contestant("augmentation", "Keras' ImageDataGenerator", _generator),
-    Contestant("loading", "load_cifar10, ours", _load_ours),
-    Contestant("loading", "Keras' reader", _load_keras),
-)
-
-
-if __name__ == "__main__":
-    result = CONTESTANTS[int(sys.argv[1])].measure(int(sys.argv[2]))
-    print(f"\n{json.dumps(result)}", end="")

@@ -12,11 +12,10 @@ normalisation's moving averages keep at each step.
 from collections.abc import Callable, Sequence
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from cifar_utils import blocks, unknown_name
 from cifar_utils.blocks import Statistics
-from cifar_utils.fast import fast_network
 
 # A moving average over the last ten batches or so. Keras' default of 0.99 looks back
 # over a hundred, and early in a short training those come from a different network.
@@ -258,7 +257,7 @@ def resnet20(
     K. He et al., "Deep Residual Learning for Image Recognition", 2015,
     arXiv:1512.03385, section 4.2.
     """
-    return _he_network(statistics, bn_momentum, shortcuts=True)
+    return blocks.he_network(statistics, bn_momentum, shortcuts=True)
 
 
 @_register
@@ -266,7 +265,7 @@ def plain20(
     *, statistics: Statistics | None = None, bn_momentum: float = BN_MOMENTUM
 ) -> keras.Model:
     """``resnet20`` without its shortcuts: the same layers, parameters and cost."""
-    return _he_network(statistics, bn_momentum, shortcuts=False)
+    return blocks.he_network(statistics, bn_momentum, shortcuts=False)
 
 
 @_register
@@ -293,9 +292,9 @@ def fast_cnn(
     References
     ----------
     A small version of the network of K. Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a
-    Single GPU", 2024, arXiv:2404.00498; see ``fast.fast_network``.
+    Single GPU", 2024, arXiv:2404.00498; see ``blocks.fast_network``.
     """
-    return fast_network("fast_cnn", (32, 128, 128), statistics, activation, bn_momentum)
+    return blocks.fast_network("fast_cnn", (32, 128, 128), statistics, activation, bn_momentum)
 
 
 @_register
@@ -306,31 +305,6 @@ def fast_cnn_large(
     bn_momentum: float = FAST_BN_MOMENTUM,
 ) -> keras.Model:
     """``fast_cnn`` with 64, 256 and 256 channels: about two million parameters."""
-    return fast_network("fast_cnn_large", (64, 256, 256), statistics, activation, bn_momentum)
-
-
-def _he_network(statistics: Statistics | None, bn_momentum: float, *, shortcuts: bool):
-    def conv_bn(x, width, stride, name):
-        x = layers.Conv2D(
-            width, 3, stride, padding="same", use_bias=False,
-            kernel_initializer="he_normal", name=f"{name}_conv",
-        )(x)  # fmt: skip
-        return blocks.batch_norm(x, f"{name}_bn", bn_momentum)
-
-    inputs, x = blocks.scaled_input(statistics)
-    x = layers.ReLU(name="stem_relu")(conv_bn(x, 16, 1, "stem"))
-    for stage, width in enumerate((16, 32, 64), start=1):
-        for block in (1, 2, 3):
-            name, stride = f"stage{stage}_block{block}", 2 if stage > 1 and block == 1 else 1
-            shortcut = x
-            x = layers.ReLU(name=f"{name}_relu1")(conv_bn(x, width, stride, f"{name}_1"))
-            x = conv_bn(x, width, 1, f"{name}_2")
-            if shortcuts:
-                if stride == 2:
-                    shortcut = ops.pad(
-                        shortcut[:, ::2, ::2], [[0, 0], [0, 0], [0, 0], [width // 4] * 2]
-                    )
-                x = layers.Add(name=f"{name}_add")([x, shortcut])
-            x = layers.ReLU(name=f"{name}_relu2")(x)
-    x = layers.GlobalAveragePooling2D(name="average_pool")(x)
-    return keras.Model(inputs, blocks.logits(x), name="resnet20" if shortcuts else "plain20")
+    return blocks.fast_network(
+        "fast_cnn_large", (64, 256, 256), statistics, activation, bn_momentum
+    )

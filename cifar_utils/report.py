@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from cifar_utils.contestants import UNITS
 from cifar_utils.data import CLASS_NAMES, SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
 from cifar_utils.ledger import read_records
@@ -92,6 +93,7 @@ def tables(results: Path | None = None) -> dict[str, str]:
         "systems": systems_table(runs),
         "runs": runs_table(runs),
         "speed": speed_table(latest["speeds"]),
+        "time": time_table(runs),
     }
 
 
@@ -155,21 +157,52 @@ def runs_table(runs: list[Group]) -> str:
 
 
 def speed_table(speeds: dict[str, dict[str, list[float]]]) -> str:
-    """Images a second, and how many times as many ours are; one row a contestant.
+    """How fast each contestant is, and how many times faster ours; one row each.
 
     ``speeds`` are those of ``bench.run``. Ratios are taken within each round.
     """
     rows = []
-    for group in speeds.values():
-        ours = next(iter(group.values()))
-        for label, theirs in group.items():
-            if not theirs:
-                rows.append([label, NOT_RUN, ""])
-                continue
-            ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-            spread = f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            rows.append([label, f"{np.median(theirs):,.0f}", "" if theirs is ours else spread])
-    return _markdown(("", "images/s, median", "ours / this, median and range"), rows)
+    for group, figures in speeds.items():
+        unit = UNITS.get(group, "images/s")
+        for label, theirs in figures.items():
+            cells = [f"{np.median(theirs):,.0f} {unit}" if theirs else NOT_RUN, ""]
+            if ratios := _ratios(group, figures, label):
+                cells[1] = f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            rows.append([label, *cells])
+    return _markdown(("", "median", "ours is faster by, median and range"), rows)
+
+
+def _ratios(group: str, figures: dict[str, list[float]], label: str) -> list[float]:
+    """How many times faster ours, the first of its group, was in each round."""
+    ours_label, ours = next(iter(figures.items()))
+    theirs = figures[label]
+    if label == ours_label or not theirs:
+        return []
+    power = -1 if UNITS.get(group) == "s" else 1
+    return [(a / b) ** power for a, b in zip(ours, theirs, strict=True)]
+
+
+def time_table(runs: list[Group], accuracy: float = 0.83) -> str:
+    """Seconds of training until the validation accuracy of an epoch is as high as that."""
+    rows = []
+    for run in runs:
+        if not run.mean("val_accuracy"):
+            continue
+        seconds = [_seconds_to(record["history"], accuracy) for record in run.records]
+        reached = [s for s in seconds if s is not None]
+        cell = f"{np.mean(reached):,.0f}" if len(reached) == len(seconds) else "–"
+        rows.append(
+            [f"`{run.first['recipe']}`", f"{len(reached)} of {len(seconds)}", cell, run.device]
+        )
+    rows.sort(key=lambda row: float(row[2].replace(",", "").replace("–", "inf")))
+    return _markdown(("recipe", "runs that reach it", "seconds, mean", "machine"), rows)
+
+
+def _seconds_to(history: dict[str, list[float]], accuracy: float) -> float | None:
+    for value, seconds in zip(history["val_accuracy"], np.cumsum(history["seconds"]), strict=True):
+        if value >= accuracy:
+            return float(seconds)
+    return None
 
 
 def plot_cost(runs: list[Group]) -> Axes:

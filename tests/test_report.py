@@ -11,7 +11,7 @@ from cifar_utils.training import RECIPES
 
 ROOT = Path(__file__).parent.parent
 PLACES = "<!-- table: systems -->\n<!-- end -->\ntext\n<!-- table: runs -->\nold\n<!-- end -->\n"
-PLACES += "<!-- table: speed -->\n<!-- end -->\n"
+PLACES += "<!-- table: speed -->\n<!-- end -->\n<!-- table: time -->\n<!-- end -->\n"
 
 
 def make_record(recipe="valid_cnn", model="valid_cnn", seed=0, accuracy=0.7, **fields):
@@ -24,7 +24,7 @@ def make_record(recipe="valid_cnn", model="valid_cnn", seed=0, accuracy=0.7, **f
         "hardware": {"processor": "P", "cores": 2, "memory_gib": 8.0, "accelerator": "none"},
         "precision": "float32", "backend": "tensorflow", "versions": {},
         "confusion_matrix": np.eye(10, dtype=int).tolist(),
-        "history": {"val_accuracy": [0.5, accuracy]},
+        "history": {"val_accuracy": [0.5, accuracy], "seconds": [10.0, 10.0]},
     } | fields  # fmt: skip
 
 
@@ -72,10 +72,21 @@ def test_rendering_writes_readme_and_figures(folder, tmp_path):
 
 
 def test_speeds_are_compared_round_by_round():
-    speeds = {"training": {"ours": [100.0, 50.0, 80.0], "theirs": [50.0, 10.0, 80.0], "absent": []}}
-    ours, theirs, absent = report.speed_table(speeds).splitlines()[2:]
-    assert ours == "| ours | 80 |  |" and absent == "| absent | not yet run |  |"
-    assert theirs == "| theirs | 50 | 2.00 (1.00 to 5.00) |"
+    speeds = {
+        "training": {"ours": [100.0, 50.0, 80.0], "theirs": [50.0, 10.0, 80.0], "absent": []},
+        "recipes": {"short": [100.0, 200.0], "long": [400.0, 400.0]},
+    }
+    ours, theirs, absent, short, long = report.speed_table(speeds).splitlines()[2:]
+    assert ours == "| ours | 80 images/s |  |" and absent == "| absent | not yet run |  |"
+    assert theirs == "| theirs | 50 images/s | 2.00 (1.00 to 5.00) |"
+    assert short == "| short | 150 s |  |" and long == "| long | 400 s | 3.00 (2.00 to 4.00) |"
+
+
+def test_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it():
+    history = {"val_accuracy": [0.5, 0.83, 0.82, 0.9], "seconds": [10.0, 5.0, 5.0, 5.0]}
+    assert report._seconds_to(history, 0.83) == 15
+    assert report._seconds_to(history, 0.9) == 25
+    assert report._seconds_to(history, 0.91) is None
 
 
 def test_text_without_a_place_for_the_tables_is_refused():

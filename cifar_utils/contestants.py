@@ -1,0 +1,272 @@
+"""Who takes part in the bench: ways to train, to transform and to load, ours and others'.
+
+Training and augmentation are fed with noise: their speed does not depend on what the
+pictures show.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+BATCH = 256
+EPOCHS = 2
+NETWORK = "fast_cnn"
+UNITS = {"recipes": "s"}  # of the groups that are not measured in images a second
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way of doing something, and the setting of its process.
+
+    ``measure(images)`` returns a figure in the unit of its group, or nothing if it can't be
+    done here. The first contestant of a group is ours.
+    """
+
+    group: str
+    label: str
+    measure: Callable[[int], float | None]
+    environment: dict = field(default_factory=dict)
+    needs: str | None = None  # a package that may be absent
+
+
+# ---------------------------------------------------------------- training
+
+
+def _noise(count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (count, 32, 32, 3), "uint8"), rng.integers(0, 10, count)
+
+
+def _train(images: int, **changes):
+    """Our recipe on whole epochs, augmentation and weight average included."""
+    from cifar_utils.data import Cifar10
+    from cifar_utils.training import RECIPES, train
+
+    x, y = _noise(images)
+    data = Cifar10(x, y, x[:0], y[:0], "noise", "")
+    return train(replace(RECIPES[NETWORK], **changes), data, verbose=0)
+
+
+def _ours(images: int) -> float:
+    run = _train(images, epochs=1 + EPOCHS, batch_size=BATCH, sides=())
+    return run.images_per_second
+
+
+def _keras(images: int, *, own_input=False, fused=False, precision="float32", activation="relu"):
+    """``fit``, on arrays or on a dataset without autotuner, after a first step."""
+    import keras
+    import tensorflow as tf
+
+    from cifar_utils.models import build_model
+    from cifar_utils.pipeline import untuned
+
+    keras.config.set_dtype_policy(precision)
+    model = build_model(NETWORK, activation=activation)
+    if not fused:
+        model = _with_stock_layers(model)
+    optimizer = keras.optimizers.SGD(0.01, 0.9, nesterov=True)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = _noise(images // BATCH * BATCH)
+    model.fit(x[:BATCH], y[:BATCH], BATCH, verbose=0)
+    start = time.perf_counter()
+    if own_input:
+        dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(BATCH)
+        model.fit(untuned(dataset), epochs=EPOCHS, shuffle=False, verbose=0)
+    else:
+        model.fit(x, y, BATCH, epochs=EPOCHS, verbose=0)
+    return EPOCHS * len(x) / (time.perf_counter() - start)
+
+
+def _with_stock_layers(model):
+    import keras
+
+    from cifar_utils.layers import FusedBatchNormalization
+
+    def stock(layer):
+        config = layer.get_config()
+        if not isinstance(layer, FusedBatchNormalization):
+            return layer.__class__.from_config(config)
+        del config["offset_rate"]
+        return keras.layers.BatchNormalization.from_config(config)
+
+    return keras.models.clone_model(model, clone_function=stock)
+
+
+def _best_keras(images: int) -> float | None:
+    from cifar_utils.training import best_precision
+
+    precision = best_precision()
+    if precision == "float32":
+        return None  # that would be the contestant before
+    return _keras(images, own_input=True, fused=True, precision=precision)
+
+
+def _torch(images: int, compiled: bool = False) -> float:
+    """The same network in PyTorch: channels last, bfloat16 where the machine has it."""
+    import torch
+    from torch import nn
+
+    from cifar_utils.models import build_model
+    from cifar_utils.training import best_precision
+
+    channels, modules = 3, []
+    for layer in build_model(NETWORK).layers:
+        kind = type(layer).__name__
+        if kind == "Conv2D":
+            side, padding = layer.kernel_size[0], layer.padding
+            bias, width = layer.use_bias, layer.filters
+            modules.append(nn.Conv2d(channels, width, side, padding=padding, bias=bias))
+            if layer.activation.__name__ == "relu":
+                modules.append(nn.ReLU())
+            channels = width
+        elif kind == "FusedBatchNormalization":
+            modules.append(nn.BatchNorm2d(channels, momentum=1 - layer.momentum))
+        elif kind in TORCH_LAYERS:
+            modules += [getattr(nn, name)(*options) for name, *options in TORCH_LAYERS[kind]]
+    model = nn.Sequential(*modules, nn.Linear(channels, 10)).to(memory_format=torch.channels_last)
+    step_model = torch.compile(model) if compiled else model
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
+    x, y = _noise(images // BATCH * BATCH)
+    x = torch.from_numpy(x).permute(0, 3, 1, 2)
+    y = torch.from_numpy(y)
+    bfloat16 = best_precision() == "mixed_bfloat16"
+
+    def epoch(rows):
+        for batch in rows.split(BATCH):
+            pixels = x[batch].to(memory_format=torch.channels_last).float() / 255
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                loss = nn.functional.cross_entropy(step_model(pixels), y[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    epoch(torch.arange(2 * BATCH))
+    start = time.perf_counter()
+    for _ in range(EPOCHS):
+        epoch(torch.randperm(len(x)))
+    return EPOCHS * len(x) / (time.perf_counter() - start)
+
+
+TORCH_LAYERS = {
+    "MaxPooling2D": [("MaxPool2d", 2)],
+    "Activation": [("ReLU",)],
+    "GlobalMaxPooling2D": [("AdaptiveMaxPool2d", 1), ("Flatten",)],
+}
+
+
+# ---------------------------------------------------------------- whole recipes
+
+ALL_IMAGES = 45_000
+
+
+def _whole_recipe(_: int) -> float:
+    return _train(ALL_IMAGES).seconds
+
+
+def _stock_s3(_: int) -> float:
+    """Ten epochs of s3's recipe as a Keras user runs it, from two and the wait between."""
+    import keras
+
+    from cifar_utils.models import build_model
+    from cifar_utils.recipes import RECIPES
+
+    recipe = RECIPES["valid_cnn"]
+    model = _with_stock_layers(build_model(recipe.model))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(recipe.learning_rate), loss)
+    start = time.perf_counter()
+    model.fit(*_noise(ALL_IMAGES), recipe.batch_size, epochs=EPOCHS, verbose=0)
+    return (time.perf_counter() - start) * recipe.epochs / EPOCHS
+
+
+# ------------------------------------------------- augmentation and loading
+
+
+def _augment(images: int, names: tuple[str, ...]) -> float:
+    import tensorflow as tf
+
+    from cifar_utils.augmentation import build_augmentation
+
+    layer = build_augmentation([(name, AMOUNTS[name]) for name in names])
+    graph = tf.function(lambda x: layer(x, training=True))
+    batch = tf.constant(_noise(BATCH)[0])
+    return _repeat(lambda: graph(batch).numpy(), images)
+
+
+AMOUNTS = {"crop_flip": 4, "flip": 0, "shift": 0.125, "rotation": 15}
+
+
+def _generator(images: int) -> float:
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    generator = ImageDataGenerator(
+        width_shift_range=4, height_shift_range=4, horizontal_flip=True, fill_mode="reflect"
+    )
+    stream = generator.flow(_noise(BATCH)[0], batch_size=BATCH)
+    return _repeat(lambda: next(stream), images)
+
+
+def _repeat(step: Callable[[], object], images: int) -> float:
+    step()
+    count = max(1, images // BATCH)
+    start = time.perf_counter()
+    for _ in range(count):
+        step()
+    return count * BATCH / (time.perf_counter() - start)
+
+
+def _load_ours(_: int) -> float:
+    from cifar_utils.data import load_cifar10, load_cifar10_test
+
+    start = time.perf_counter()
+    data = load_cifar10()
+    x_test, _ = load_cifar10_test()
+    return (len(data.x_train) + len(data.x_val) + len(x_test)) / (time.perf_counter() - start)
+
+
+def _load_keras(_: int) -> float:
+    """Keras' reader of the same files, and the copy that makes its view contiguous."""
+    from keras.src.datasets.cifar import load_batch
+
+    from cifar_utils.data import find_cifar10
+    from cifar_utils.storage import BATCHES
+
+    folder = find_cifar10()
+    start = time.perf_counter()
+    parts = [load_batch(folder / name)[0] for name in BATCHES]
+    whole = [np.concatenate(parts[:-1]), parts[-1]]
+    images = [np.ascontiguousarray(part.transpose(0, 2, 3, 1)) for part in whole]
+    return sum(map(len, images)) / (time.perf_counter() - start)
+
+
+ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+_own_input = partial(_keras, own_input=True)
+_fused = partial(_own_input, fused=True)
+CONTESTANTS = (
+    Contestant("training", "ours, augmentation included", _ours, ONEDNN),
+    Contestant("training", "the same network, stock Keras, fit on arrays", _keras),
+    Contestant("training", "+ oneDNN kernels", _keras, ONEDNN),
+    Contestant("training", "+ input without autotuner", _own_input, ONEDNN),
+    Contestant("training", "+ fused normalisation", _fused, ONEDNN),
+    Contestant("training", "+ the machine's best precision", _best_keras, ONEDNN),
+    Contestant("training", "fused, float32, GELU", partial(_fused, activation="gelu"), ONEDNN),
+    Contestant("training", "PyTorch, eager", _torch, needs="torch"),
+    Contestant("training", "PyTorch, compiled", partial(_torch, compiled=True), needs="torch"),
+    Contestant("recipes", f"{NETWORK}, all its epochs", _whole_recipe, ONEDNN),
+    Contestant("recipes", "s3's ten epochs, stock Keras, fit on arrays", _stock_s3),
+    Contestant("augmentation", "crop and flip, ours", partial(_augment, names=("crop_flip",))),
+    Contestant("augmentation", "Keras' flip and shift", partial(_augment, names=("flip", "shift"))),
+    Contestant("augmentation", "Keras' ImageDataGenerator", _generator),
+    Contestant("loading", "load_cifar10, ours", _load_ours),
+    Contestant("loading", "Keras' reader", _load_keras),
+)
+
+
+if __name__ == "__main__":
+    result = CONTESTANTS[int(sys.argv[1])].measure(int(sys.argv[2]))
+    print(f"\n{json.dumps(result)}", end="")

@@ -1,0 +1,40 @@
+"""The bench runs its contestants in turns, each in a process of its own."""
+
+from dataclasses import replace
+
+import pytest
+
+from cifar_utils import bench
+from cifar_utils.contestants import CONTESTANTS
+
+
+def only(monkeypatch, label, **changes):
+    """Leave one contestant in, changed, at its own place."""
+    number = next(i for i, c in enumerate(CONTESTANTS) if c.label == label)
+    kept = list(CONTESTANTS)
+    kept[number] = replace(kept[number], group="one", **changes)
+    monkeypatch.setattr(bench, "CONTESTANTS", kept)
+
+
+@pytest.mark.parametrize("label", ["Keras' ImageDataGenerator", "crop and flip, ours"])
+def test_contestant_gives_a_figure_in_each_round(label, monkeypatch, capsys):
+    only(monkeypatch, label)
+    figures = bench.run(images=256, rounds=2, only="one")["one"][label]
+    assert len(figures) == 2 and all(figure > 100 for figure in figures)
+    assert capsys.readouterr().out.count(f"{label}: ") == 2
+
+
+def test_absent_package_and_failure_are_told_and_leave_the_others_alone(monkeypatch, capsys):
+    label = "load_cifar10, ours"
+    only(monkeypatch, label, needs="no_such_package")
+    assert bench.run(images=256, rounds=1, only="one") == {"one": {label: []}}
+    assert "left out: load_cifar10, ours" in capsys.readouterr().out
+    only(monkeypatch, label, environment={"CIFAR10_DIR": "no such folder"})
+    assert bench.run(images=256, rounds=1, only="one") == {"one": {label: []}}
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_first_contestant_of_each_group_is_ours():
+    firsts = {c.group: c.label for c in reversed(CONTESTANTS)}
+    assert set(bench.group_names()) == set(firsts)
+    assert all("ours" in label or "fast_cnn" in label for label in firsts.values())
