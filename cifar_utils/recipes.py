@@ -184,7 +184,7 @@ _TUTORIALS = (
         name="residual_cnn",
         model="residual_cnn",
         source="s4: rotation 15 degrees, shifts 10 %, flips; epochs and optimiser are ours",
-        epochs=30,
+        epochs=10,
         augmentation=CLASSICAL,
         model_options=STOCK_BN,
     ),

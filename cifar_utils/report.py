@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from cifar_utils.contestants import UNITS
 from cifar_utils.data import CLASS_NAMES, SYNTHETIC
@@ -216,7 +217,9 @@ def plot_cost(runs: list[Group]) -> Axes:
             run.seconds, 100 * accuracy.mean, reach, fmt=marker, capsize=3, ls="", label=label
         )
     ax.set_xscale("log")
-    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="training time (seconds)", ylabel="test accuracy (%), mean and 95 % interval")
     ax.grid(alpha=0.3, which="both")
     ax.legend(fontsize=8, title="recipe (seeds)", loc="center left", bbox_to_anchor=(1, 0.5))
