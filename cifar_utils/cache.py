@@ -6,6 +6,8 @@ ones are noticed). Only one process at a time changes the cache; whatever moment
 killed at, the next one finds either the old state or the new.
 """
 
+import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -30,7 +32,7 @@ from cifar_utils.storage import (
     sha256_of,
 )
 
-LIST = ".cifar_utils.json"
+LIST = ".cifar_utils"  # a SHA-256, and the JSON that it is of
 SCRATCH = ".extracting-"
 SLOW_LOCK = 3  # seconds after which a waiting process says so
 
@@ -50,11 +52,14 @@ def find_cifar10(data_dir: str | os.PathLike | None = None) -> Path | None:
         return batches_folder(Path(data_dir), "data_dir")
     if os.environ.get("CIFAR10_DIR"):
         return batches_folder(Path(os.environ["CIFAR10_DIR"]), "CIFAR10_DIR")
-    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    keras = [keras_home / "datasets" / f"{FOLDER}-target", keras_home / "datasets"]
     if _sound(own_cache() / FOLDER):
         return own_cache() / FOLDER
-    return next((f / FOLDER for f in keras if not missing(f / FOLDER)), None)
+    return next((folder for folder in _keras_folders() if not missing(folder)), None)
+
+
+def _keras_folders() -> list[Path]:
+    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "datasets")  # noqa: PTH111
+    return [home / f"{FOLDER}-target" / FOLDER, home / FOLDER]
 
 
 def own_cache() -> Path:
@@ -85,7 +90,7 @@ def fetch_cifar10(sources: Sequence[str] | None = None) -> Path:
     cache = own_cache()
     with _changing(cache, storage.ARCHIVE):
         if not _sound(cache / FOLDER):
-            archive = cache / storage.ARCHIVE.name
+            archive = cache / _fetched(storage.ARCHIVE)
             _sweep(cache)
             _fetch(storage.ARCHIVE, archive, sources)
             _install(archive, cache)
@@ -93,15 +98,25 @@ def fetch_cifar10(sources: Sequence[str] | None = None) -> Path:
     return cache / FOLDER
 
 
-def read_cifar10(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray, str, str]:
+def read_cifar10(
+    folder: Path, split: str, sources: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray, str, str]:
     """Images, labels, name and fingerprint of one split.
 
     Files of our own that are as they were when they were unpacked are not hashed again.
+    If Keras' cache turns out to be damaged, the files are fetched into our own.
     """
     kept = _read_list(folder) if folder == own_cache() / FOLDER else None
-    if kept is None or _states(folder) != kept["states"]:
+    if kept is not None and _states(folder) == kept["states"]:
+        with suppress(OSError, ValueError):  # gone or cut just now: to be named below
+            return storage.read_indexed(folder, split, kept["splits"][split])
+    try:
         return storage.read_split(folder, split)
-    return storage.read_indexed(folder, split, kept["splits"][split])
+    except DatasetError as error:
+        if folder not in _keras_folders() or os.environ.get("CIFAR10_DIR"):
+            raise
+        print(f"Note: Keras' cache is damaged, so CIFAR-10 is fetched anew. {error}")
+        return read_cifar10(fetch_cifar10(sources), split)
 
 
 def verify(folder: Path) -> list[str]:
@@ -111,6 +126,8 @@ def verify(folder: Path) -> list[str]:
     """
     kept = _read_list(folder)
     if kept is None:
+        if (folder / LIST).exists():
+            return [LIST]
         raise DatasetError(f"Expected {folder} to have been filled by this package, with {LIST}.")
     damaged = [name for name in BATCHES if sha256_of(folder / name) != kept["files"][name]]
     if damaged:
@@ -122,17 +139,17 @@ def verify(folder: Path) -> list[str]:
 def clear() -> list[Path]:
     """Remove from the cache what this package has put there, and nothing else."""
     cache = own_cache()
-    if not cache.is_dir():
+    if not os.path.isdir(cache):  # noqa: PTH112
         return []
-    with _changing(cache, storage.ARCHIVE):
+    with _changing(cache):
         _sweep(cache)
-        ours = [
-            cache / f"{r.name}{end}"
-            for r in (storage.ARCHIVE, storage.CIFAR10H)
-            for end in ("", ".part")
-        ]
+        shares = storage.CIFAR10H.name
+        ours = [*cache.glob(f"{_fetched(storage.ARCHIVE)}*"), *cache.glob(f"{shares}.part*")]
+        if sha256_of(cache / shares) == storage.CIFAR10H.sha256:
+            ours.append(cache / shares)
         if (cache / FOLDER / LIST).exists():
-            ours += [cache / FOLDER / name for name in (*BATCHES, LIST)]
+            ours += [cache / FOLDER / name for name in BATCHES]
+            ours += (cache / FOLDER).glob(f"{LIST}*")
         removed = [path for path in ours if path.exists()]
         for path in removed:
             path.unlink()
@@ -146,23 +163,32 @@ def cifar10h_file(
 ) -> Path:
     """The file of CIFAR-10H: in a named folder, in the cache, or fetched into it."""
     wanted = storage.CIFAR10H
-    named = data_dir or os.environ.get("CIFAR10_DIR")
-    folders = [Path(named), Path(named).parent] if named else []
-    for path in (folder / wanted.name for folder in folders):
-        if sha256_of(path) == wanted.sha256:
-            return path
+    others = {}
+    for named in filter(None, (data_dir, os.environ.get("CIFAR10_DIR"))):
+        for path in (Path(named, wanted.name), Path(named).parent / wanted.name):
+            found = sha256_of(path)
+            if found == wanted.sha256:
+                return path
+            others[str(path)] = "not there" if found is None else "a file with another SHA-256"
     path = own_cache() / wanted.name
     if sha256_of(path) != wanted.sha256:
         with _changing(own_cache(), wanted):
-            _fetch(wanted, path, sources)
+            if path.exists():
+                _set_aside(path)
+            _fetch(wanted, path, sources, others)
     return path
 
 
 # ---------------------------------------------------------------- changing the cache
 
 
+def _fetched(remote: Remote) -> str:
+    """What we call a downloaded archive, so that it is not taken for a user's own."""
+    return f"fetched-{remote.name}"
+
+
 @contextmanager
-def _changing(cache: Path, remote: Remote):
+def _changing(cache: Path, remote: Remote | None = None):
     """Be the only process that changes the cache. The lock ends with the process."""
     from filelock import FileLock, Timeout
 
@@ -179,16 +205,23 @@ def _changing(cache: Path, remote: Remote):
         finally:
             lock.release()
     except OSError as error:
-        raise _unavailable(remote, {}, f"{type(error).__name__}: {error}") from None
+        problem = f"{type(error).__name__}: {error}"
+        if remote is None:
+            raise DatasetError(
+                f"Expected to be able to change {cache}. Received: {problem}"
+            ) from None
+        raise _unavailable(remote, {}, problem) from None
 
 
-def _fetch(remote: Remote, path: Path, sources: Sequence[str] | None) -> None:
+def _fetch(
+    remote: Remote, path: Path, sources: Sequence[str] | None, others: dict[str, str] | None = None
+) -> None:
     from cifar_utils.fetch import FetchError, fetch
 
     try:
         fetch(remote, path, sources)
     except FetchError as error:
-        raise _unavailable(remote, error.reasons) from None
+        raise _unavailable(remote, (others or {}) | error.reasons) from None
 
 
 def _install(archive: Path, cache: Path) -> None:
@@ -208,13 +241,14 @@ def _install(archive: Path, cache: Path) -> None:
                 f"Expected an archive with {', '.join(BATCHES)} in {FOLDER}. "
                 f"Received: {archive.name} without {', '.join(lacking)}."
             )
-        splits = {split: storage.index_split(aside, split) for split in FILES}
         files = {name: sha256_of(aside / name) for name in BATCHES}
+        splits = {split: storage.index_split(aside, split) for split in FILES}
         _write_list(aside, {"files": files, "splits": splits, "states": _states(aside)})
+        if (cache / FOLDER).exists() and not (cache / FOLDER / LIST).exists():
+            _set_aside(cache / FOLDER)  # it was not us who put it there
         if not (cache / FOLDER).exists():
             aside.rename(cache / FOLDER)
             return
-        _set_aside_foreign(cache / FOLDER)
         for name in (*BATCHES, LIST):  # the list comes last: until then, all are hashed
             (aside / name).replace(cache / FOLDER / name)
     except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -225,12 +259,10 @@ def _install(archive: Path, cache: Path) -> None:
         _sweep(cache)
 
 
-def _set_aside_foreign(folder: Path) -> None:
-    """Rename files that are in the way, unless it was us who put them there."""
-    if not (folder / LIST).exists():
-        for name in BATCHES:
-            if (folder / name).exists():
-                (folder / name).rename(folder / f"{name}.set-aside")
+def _set_aside(path: Path) -> None:
+    """Rename what is not ours but in the way."""
+    names = (path.with_name(f"{path.name}.set-aside{n or ''}") for n in itertools.count())
+    path.rename(next(name for name in names if not name.exists()))
 
 
 def _sweep(cache: Path) -> None:
@@ -247,8 +279,8 @@ def _sound(folder: Path) -> bool:
     if missing(folder):
         return False
     kept = _read_list(folder)
-    if kept is None:  # complete, but not filled by us: it is read like a named folder
-        return True
+    if kept is None:  # not filled by us: read like a named folder. Or a list that is broken
+        return not (folder / LIST).exists()
     if _states(folder) == kept["states"]:
         return True
     if any(sha256_of(folder / name) != kept["files"][name] for name in BATCHES):
@@ -260,23 +292,35 @@ def _sound(folder: Path) -> bool:
 
 def _states(folder: Path) -> dict[str, list[int]]:
     """Size and time of change of each file."""
-    found = {name: (folder / name).stat() for name in BATCHES if (folder / name).exists()}
-    return {name: [state.st_size, state.st_mtime_ns] for name, state in found.items()}
+    found = {}
+    for name in BATCHES:
+        with suppress(OSError):
+            state = (folder / name).stat()
+            found[name] = [state.st_size, state.st_mtime_ns]
+    return found
 
 
 def _read_list(folder: Path) -> dict | None:
+    """The list as it was written; None if it is not there, or not as it was."""
     try:
-        kept = json.loads((folder / LIST).read_text(encoding="utf-8"))
-        complete = set(kept["files"]) == set(BATCHES) and kept.keys() >= {"splits", "states"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        digest, content = (folder / LIST).read_text(encoding="utf-8").split("\n", 1)
+    except (OSError, ValueError):
         return None
-    return kept if complete else None
+    return json.loads(content) if digest == _digest(content) else None
 
 
 def _write_list(folder: Path, content: dict) -> None:
+    text = json.dumps(content, indent=1)
     half_written = folder / f"{LIST}.{os.getpid()}"
-    half_written.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    with half_written.open("w", encoding="utf-8") as file:
+        file.write(f"{_digest(text)}\n{text}")
+        file.flush()
+        os.fsync(file.fileno())
     half_written.replace(folder / LIST)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _unavailable(remote: Remote, reasons: dict[str, str], problem: str = "") -> DatasetError:

@@ -122,7 +122,7 @@ def load_cifar10(
         wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
         images, labels, name, digest = _draw(wanted, seed=0)
     else:
-        images, labels, name, digest = read_cifar10(folder, "train")
+        images, labels, name, digest = read_cifar10(folder, "train", sources)
     train, val = _stratified_split(labels, val_size, seed, limit)
     x_val, y_val, y_train = images[val], labels[val], labels[train]
     # Move the training rows to the front of the array they are in, then give back the
@@ -164,7 +164,7 @@ def load_cifar10_test(
     if folder is None:
         images, labels, *_ = _draw(10_000 if limit is None else min(limit, 10_000), seed=1)
     else:
-        images, labels, *_ = read_cifar10(folder, "test")
+        images, labels, *_ = read_cifar10(folder, "test", sources)
     keep, _ = _stratified_split(labels, 0, 0, limit)
     return (images, labels) if len(keep) == len(labels) else (images[keep], labels[keep])
 
@@ -200,6 +200,7 @@ def load_cifar10h(
     arXiv:1908.07086, https://github.com/jcpeterson/cifar-10h.
     """
     global _licence_shown
+    _check_sources(sources)
     shares = np.load(cifar10h_file(data_dir, sources), allow_pickle=False)
     if not _licence_shown:
         print("CIFAR-10H by J. C. Peterson et al. (2019), licensed CC BY-NC-SA 4.0.")
@@ -273,10 +274,24 @@ def _check_count(label: str, value: int | None) -> None:
         )
 
 
+def _check_sources(sources: Sequence[str] | None) -> None:
+    if sources is None:
+        return
+    listed = isinstance(sources, (list, tuple)) and len(sources) > 0
+    if not listed or not all(
+        isinstance(s, str) and s.startswith(("http://", "https://")) for s in sources
+    ):
+        raise ValueError(
+            "Expected sources as a list of URLs that begin with http:// or https://. "
+            f"Received: {sources!r}."
+        )
+
+
 def _resolve(
     source: str, data_dir: str | os.PathLike | None, sources: Sequence[str] | None
 ) -> Path | None:
     """The folder to read, fetched if need be; None stands for the stand-in."""
+    _check_sources(sources)
     if source == "auto" and data_dir is None:
         source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
     if source not in ("auto", "cifar10", "synthetic"):

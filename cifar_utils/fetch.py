@@ -6,6 +6,7 @@ mirror is as good as the original.
 """
 
 import builtins
+import errno
 import re
 import sys
 import time
@@ -22,6 +23,7 @@ from cifar_utils.storage import Remote, sha256_of
 CHUNK = 1 << 16
 HOPELESS = range(400, 500)  # answers that will be the same the next time, but for these:
 TRY_AGAIN = {408, 425, 429}
+NO_RANGES = {206, 400, 403, 416}  # answers to the wish for a part that may not mean the whole
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,10 @@ class _Left(Exception):
     """A source that has to be left for now."""
 
 
+class _Slow(_Left):
+    """A source that is slower than others may be."""
+
+
 class _WrongFile(Exception):
     """A source that answers, but not with the file."""
 
@@ -87,28 +93,26 @@ def fetch(
 
     Raises
     ------
-    ValueError
-        If the sources are no list of URLs.
     FetchError
         If no source delivered it. What came remains, for the next time.
     OSError
-        If it could not be written. What came is removed, to make room.
+        If it could not be written. If the disk is full, what came is removed to make room.
     """
-    sources = remote.sources if sources is None else sources
-    if isinstance(sources, str) or not sources:
-        raise ValueError(f"Expected sources as a list of URLs. Received: {sources!r}.")
     if sha256_of(path) == remote.sha256:
         return
     part = path.with_name(path.name + ".part")
     reasons: dict[str, str] = {}
-    left = list(dict.fromkeys(sources))
+    left = list(dict.fromkeys(remote.sources if sources is None else sources))
+    slow: set[str] = set()
     rounds = fruitless = 0
+    longest = _length(part)
     while left and fruitless < LIMITS.rounds:
-        if fruitless:
-            time.sleep(LIMITS.pause * 2 ** (fruitless - 1))
-        before = _length(part)
+        if rounds:
+            time.sleep(LIMITS.pause * 2**fruitless)
+        left.sort(key=lambda source: source in slow)  # which keeps the order otherwise
         for source in tuple(left):
-            patient = rounds > 0 or len(left) == 1  # a slow source is better than none
+            # A slow source is better than none, once the quick ones have failed.
+            patient = len(left) == 1 or source in slow
             try:
                 _complete(source, remote, part, patient)
             except _WrongFile as error:
@@ -116,16 +120,20 @@ def fetch(
                 left.remove(source)
             except _Left as error:
                 reasons[source] = str(error)
+                slow |= {source} if isinstance(error, _Slow) else set()
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 reasons[source] = _in_short(error)
-            except OSError:
-                part.unlink(missing_ok=True)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    part.unlink(missing_ok=True)
                 raise
             else:
                 part.replace(path)
                 return
         rounds += 1
-        fruitless = 0 if _length(part) > before else fruitless + 1
+        gained = _length(part) - longest
+        fruitless = 0 if gained > remote.size / 1000 else fruitless + 1
+        longest += max(0, gained)
     raise FetchError(reasons)
 
 
@@ -144,45 +152,74 @@ def _complete(source: str, remote: Remote, part: Path, patient: bool) -> None:
 
 
 def _transfer(source: str, size: int, part: Path, patient: bool) -> None:
+    """Go on with the partial file, or begin anew where the server can't continue one."""
     begun = _length(part)
-    if begun > size:
-        begun = 0
     if begun == size:
         return
+    begun = begun if begun < size else 0
+    with _get(source, begun) as answer:
+        span = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+        if answer.status_code == 206 and span and int(span[1]) == begun > 0:
+            _write(answer, size, part, begun, patient)
+            return
+        if not begun or answer.status_code not in NO_RANGES:
+            _begin_anew(answer, size, part, begun, patient)
+            return
+    with _get(source) as answer:
+        _begin_anew(answer, size, part, begun, patient)
+
+
+def _begin_anew(answer: requests.Response, size: int, part: Path, kept: int, patient: bool) -> None:
+    """Write a file from its start; what there is of it stays until there is more."""
+    fresh = part.with_name(part.name + ".new") if kept else part
+    try:
+        _write(answer, size, fresh, 0, patient)
+    finally:
+        if kept and _length(fresh) > kept:
+            fresh.replace(part)
+        elif kept:
+            fresh.unlink(missing_ok=True)
+
+
+def _get(source: str, begun: int = 0) -> requests.Response:
+    """Ask for a file from a byte on."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
-    with requests.get(
-        source, headers=headers, stream=True, timeout=(LIMITS.connect, LIMITS.read)
-    ) as answer:
-        status = answer.status_code
-        if status == 206:
-            span = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-            if not span or int(span[1]) != begun:
-                raise _WrongFile("another part of the file than was asked for")
-        elif status == 200:
-            begun = 0  # from the start, asked or not
-        elif status in HOPELESS and status not in TRY_AGAIN:
-            raise _WrongFile(f"HTTP {status} {answer.reason}")
-        else:
-            raise _Left(f"HTTP {status} {answer.reason}")
-        length = answer.headers.get("Content-Length")
-        if length and begun + int(length) != size:
-            raise _WrongFile(f"a file of {begun + int(length):,} bytes instead of {size:,}")
-        with part.open("ab" if begun else "wb") as file, _progress(size, begun) as bar:
-            done, since, before = begun, time.monotonic(), begun
-            while chunk := answer.raw.read1(CHUNK):
-                done += len(chunk)
-                if done > size:
-                    break
-                file.write(chunk)
-                bar.update(len(chunk))
-                seconds = time.monotonic() - since
-                if seconds >= LIMITS.window:
-                    rate = (done - before) / seconds
-                    if rate < LIMITS.rate and not patient and done < size:
-                        raise _Left(f"only {rate / 1000:.0f} kB/s")
-                    since, before = time.monotonic(), done
+    timeout = (LIMITS.connect, LIMITS.read)
+    try:
+        return requests.get(source, headers=headers, stream=True, timeout=timeout)
+    except requests.RequestException:
+        raise
+    except (OSError, ValueError) as error:  # no certificates, or a redirect to nowhere
+        raise _WrongFile(f"{type(error).__name__}: {error}") from None
+
+
+def _write(answer: requests.Response, size: int, path: Path, begun: int, patient: bool) -> None:
+    """Append an answer to a file that has `begun` bytes of `size`, while it is quick enough."""
+    status = f"HTTP {answer.status_code} {answer.reason}"
+    if answer.status_code not in (200, 206):
+        final = answer.status_code in HOPELESS and answer.status_code not in TRY_AGAIN
+        raise (_WrongFile if final else _Left)(status)
+    if "html" in answer.headers.get("Content-Type", ""):
+        raise _WrongFile("a web page instead of the file")
+    length = answer.headers.get("Content-Length", "")
+    if length.isdecimal() and begun + int(length) != size:
+        raise _WrongFile(f"a file of {begun + int(length):,} bytes instead of {size:,}")
+    with path.open("ab" if begun else "wb") as file, _progress(size, begun) as bar:
+        done, since, before = begun, time.monotonic(), begun
+        while chunk := answer.raw.read1(CHUNK):
+            done += len(chunk)
+            if done > size:
+                break
+            file.write(chunk)
+            bar.update(len(chunk))
+            seconds = time.monotonic() - since
+            if seconds >= LIMITS.window:
+                rate = (done - before) / seconds
+                if rate < LIMITS.rate and not patient and done < size:
+                    raise _Slow(f"only {rate / 1000:.0f} kB/s")
+                since, before = time.monotonic(), done
     if done > size:
-        part.unlink()
+        path.unlink()
         raise _WrongFile(f"a file of more than {size:,} bytes")
     if done < size:
         raise _Left(f"the connection ended after {done:,} of {size:,} bytes")

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import damage
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cifar_utils import cache, data, fetch, storage
 from cifar_utils.__main__ import main
@@ -154,10 +158,11 @@ def assert_loads(small, *sources):
 def assert_intact(loaded=True):
     """No leftovers but what a later download can go on with; all files or none."""
     left = {p.name for p in cache.own_cache().iterdir()} if cache.own_cache().exists() else set()
-    assert left <= {".lock", storage.FOLDER, f"{storage.ARCHIVE.name}.part"}
+    part = f"fetched-{storage.ARCHIVE.name}.part"
+    assert left <= {".lock", storage.FOLDER, part}
     assert (storage.FOLDER in left) == loaded
     if loaded:
-        assert f"{storage.ARCHIVE.name}.part" not in left
+        assert part not in left
         assert cache.verify(cache.own_cache() / storage.FOLDER) == []
 
 
@@ -382,6 +387,98 @@ def test_bad_batch_is_refused_and_not_kept(kind, small, write_official, tmp_path
     assert find_cifar10() is None and not Path("ran").exists()
 
 
+@pytest.mark.parametrize(
+    "header", [{"Location": "http://[::1"}, {"Content_Length": "many"}, {"Content_Length": "9, 9"}]
+)
+def test_nonsense_in_a_header_is_left_for_the_next_source(header, small, archive):
+    def odd(request, _):
+        request.send_response(302 if "Location" in header else 200)
+        for name, value in header.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(b"no")
+
+    with serving(odd=odd, good=good(archive)) as url:
+        assert_loads(small, url("odd"), url("good"))
+
+
+def test_web_page_without_a_length_costs_nothing_that_was_fetched(small, archive):
+    half = len(archive) // 2
+
+    def page(request, _):
+        request.send_response(200)
+        request.send_header("Content-Type", "text/html; charset=utf-8")
+        request.end_headers()
+        request.wfile.write(b"<html>Please log in</html>")
+
+    def rest(request, count):
+        assert request.headers["Range"] == f"bytes={half}-"
+        good(archive)(request, count)
+
+    drops = BAD["truncated"][0](archive)
+    with serving(drops=drops, page=page, rest=rest) as url:
+        assert_loads(small, url("drops"), url("page"), url("rest"))
+        assert url.asked == {"drops": 1, "page": 1, "rest": 1}
+
+
+def test_server_that_begins_anew_and_drops_costs_nothing_that_was_fetched(small, archive):
+    half = len(archive) // 2
+
+    def drops(length):
+        return lambda request, _: send(request, archive[:length], length=len(archive))
+
+    def rest(request, count):
+        assert request.headers["Range"] == f"bytes={half}-"
+        good(archive)(request, count)
+
+    with serving(half=drops(half), little=drops(1000), rest=rest) as url:
+        assert_loads(small, url("half"), url("little"), url("rest"))
+
+
+def test_server_that_refuses_to_continue_is_asked_for_the_whole(small, archive):
+    def no_ranges(request, _):
+        if request.headers.get("Range"):
+            send(request, b"no", 403)
+        else:
+            send(request, archive)
+
+    with serving(half=BAD["truncated"][0](archive), whole=no_ranges) as url:
+        assert_loads(small, url("half"), url("whole"))
+        assert url.asked == {"half": 1, "whole": 2}
+
+
+def test_source_that_gives_a_byte_at_a_time_is_given_up(small, archive):
+    def byte(request, _):
+        begin = int(request.headers.get("Range", "bytes=0-")[6:-1])
+        span = f"bytes {begin}-{len(archive) - 1}/{len(archive)}"
+        rest = len(archive) - begin
+        send(request, archive[begin : begin + 1], 206 if begin else 200, rest, Content_Range=span)
+
+    with serving(byte=byte) as url:
+        with pytest.raises(DatasetError, match=r"IncompleteRead|connection ended"):
+            load_cifar10(sources=[url("byte")])
+        assert url.asked["byte"] <= 5
+
+
+def test_source_that_recovers_is_asked_before_a_slow_one_is_waited_for(small, archive):
+    with serving(slow=slowly(archive, 20_000), flaky=refusing(500, 1, good(archive))) as url:
+        assert_loads(small, url("slow"), url("flaky"))
+        assert url.asked == {"slow": 1, "flaky": 2}
+
+
+def test_missing_certificates_are_left_for_the_next_source(small, archive, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
+    with serving(good=good(archive)) as url:
+        assert_loads(small, url("good").replace("http:", "https:"), url("good"))
+
+
+@pytest.mark.parametrize("sources", [5, [], "http://a", [["http://a"]], [None], ["ftp://a"], b"a"])
+def test_sources_that_are_no_list_of_urls_are_refused_at_once(sources):
+    for load in (load_cifar10, load_cifar10_test, load_cifar10h):
+        with pytest.raises(ValueError, match="Expected sources as a list of URLs"):
+            load(sources=sources)
+
+
 # ---------------------------------------------------------------- the cache
 
 
@@ -422,14 +519,72 @@ def test_damage_that_size_and_time_hide_is_found_by_verify_and_then_repaired(sma
     assert cache.verify(folder) == []
 
 
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(change=damage(), name=st.sampled_from([*storage.BATCHES, cache.LIST]))
+def test_any_damage_to_the_cache_gives_our_error_or_the_right_data(filled, small, name, change):
+    path = filled[0] / name
+    kept = path.read_bytes()
+    path.write_bytes(change(kept))
+    with suppress(DatasetError):
+        np.testing.assert_array_equal(load_cifar10(val_size=0, sources=[REFUSED]).x_train, small.x)
+        np.testing.assert_array_equal(load_cifar10(val_size=0, sources=[REFUSED]).y_train, small.y)
+        np.testing.assert_array_equal(load_cifar10_test(sources=[REFUSED])[0], small.x_test)
+    path.write_bytes(kept)
+    np.testing.assert_array_equal(load_cifar10(val_size=0, sources=[REFUSED]).x_train, small.x)
+
+
 def test_files_of_others_in_the_place_of_ours_are_kept(small, archive):
     folder = cache.own_cache() / storage.FOLDER
     folder.mkdir(parents=True)
     (folder / "data_batch_1").write_text("mine")
     with serving(good=good(archive)) as url:
         load_cifar10(val_size=0, sources=[url("good")])
-    assert (folder / "data_batch_1.set-aside").read_text() == "mine"
+    kept = folder.with_name(f"{storage.FOLDER}.set-aside")
+    assert [path.read_text() for path in kept.iterdir()] == ["mine"]
     assert cache.verify(folder) == []
+
+
+def test_archive_and_labels_of_the_users_own_in_the_cache_are_kept(small, archive):
+    names = (storage.ARCHIVE.name, storage.CIFAR10H.name)
+    cache.own_cache().mkdir(parents=True)
+    for name in names:
+        (cache.own_cache() / name).write_text("mine")
+    with serving(good=good(archive)) as url:
+        load_cifar10(val_size=0, sources=[url("good")])
+    assert main(["data", "--clear"]) == 0
+    assert {p.name for p in cache.own_cache().iterdir()} == {".lock", *names}
+    assert all((cache.own_cache() / name).read_text() == "mine" for name in names)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"files": {}, "splits": {}, "states": {}}', "[]"])
+def test_broken_list_of_files_means_that_they_are_fetched_anew(content, small, filled):
+    folder, source = filled
+    (folder / cache.LIST).write_text(content)
+    (folder / "data_batch_2").write_bytes(flipped((folder / "data_batch_2").read_bytes()))
+    np.testing.assert_array_equal(load_cifar10(val_size=0, sources=[source]).x_train, small.x)
+    assert cache.verify(folder) == []
+
+
+def test_changed_label_in_the_list_is_found_by_verify_and_then_repaired(small, filled):
+    folder, source = filled
+    text = (folder / cache.LIST).read_text()
+    labels = "".join(map(str, small.y))
+    (folder / cache.LIST).write_text(text.replace(labels, str(9 - small.y[0]) + labels[1:]))
+    assert cache.verify(folder) == [cache.LIST]
+    np.testing.assert_array_equal(load_cifar10(val_size=0, sources=[source]).y_train, small.y)
+    assert cache.verify(folder) == []
+
+
+def test_damaged_cache_of_keras_is_said_and_left_for_our_own(small, archive, monkeypatch, capsys):
+    keras = Path(os.environ["HOME"], ".keras/datasets", storage.FOLDER)
+    shutil.copytree(small.folder, keras)
+    (keras / "data_batch_3").write_bytes(b"x")
+    with serving(good=good(archive)) as url:
+        assert_loads(small, url("good"))
+    assert "Keras' cache is damaged" in capsys.readouterr().out
+    assert (keras / "data_batch_3").read_bytes() == b"x"
 
 
 def test_unchanged_files_are_not_hashed_again_and_touched_ones_are(filled, small, monkeypatch):
@@ -506,7 +661,7 @@ def test_full_disk_is_named_and_left_as_it_was(room, small, archive, monkeypatch
             load_cifar10(sources=[url("good")])
         assert str(where) in str(caught.value)
         left = {path.name for path in where.iterdir()}
-        assert left <= {"mine", ".lock", storage.ARCHIVE.name}
+        assert left <= {"mine", ".lock", f"fetched-{storage.ARCHIVE.name}"}
         subprocess.run(["mount", "-o", "remount,size=64m", str(where)], check=True)
         (where / "mine").unlink()
         assert_loads(small, url("good"))
@@ -530,7 +685,7 @@ def test_read_only_cache_is_read_and_an_empty_one_named(small, archive, monkeypa
 
 
 CHILD = """
-import sys, time
+import itertools, sys, time
 from pathlib import Path
 from cifar_utils import cache, fetch, storage
 from cifar_utils.data import fingerprint, load_cifar10
@@ -539,11 +694,19 @@ storage.ROWS = int(rows)
 storage.ARCHIVE = storage.Remote(storage.ARCHIVE.name, sha256, int(size), (source,))
 
 def hang(function):
+    # Hang at the first call, or at the one that the stage names.
+    at = int(stage.split()[-1]) if stage[-1].isdigit() else 1
+    calls = itertools.count(1)
+
     def hanging(*arguments, **options):
-        if stage.startswith("after"):
-            function(*arguments, **options)
+        this = next(calls) == at
+        if not this or stage.startswith("after"):
+            result = function(*arguments, **options)
+        if not this:
+            return result
         Path(marker).touch()
         time.sleep(100)
+
     return hanging
 
 if "extraction" in stage:
@@ -582,28 +745,62 @@ def test_eight_processes_at_once_download_once(small, archive):
     assert_intact()
 
 
+def kill(process, when):
+    deadline = time.monotonic() + 30
+    while not when():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+
+
 STAGES = ("download", "before extraction", "before rename", "after rename", "before replace")
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_killed_process_leaves_a_cache_that_the_next_one_fills(stage, small, archive, tmp_path):
     marker = tmp_path / "marker"
-    part = cache.own_cache() / f"{storage.ARCHIVE.name}.part"
+    part = cache.own_cache() / f"fetched-{storage.ARCHIVE.name}.part"
     half = slowly(archive, 0, after=len(archive) // 2)
     with serving(source=half if stage == "download" else good(archive), good=good(archive)) as url:
-        process = start(url("source"), stage, marker)
-        deadline = time.monotonic() + 30
-        while not (marker.exists() or (stage == "download" and part.exists())):
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        process.communicate()
+        kill(
+            start(url("source"), stage, marker),
+            when=lambda: marker.exists() or (stage == "download" and part.exists()),
+        )
         if stage == "after rename":  # all is there, and the archive, too, until the next change
             assert find_cifar10() == cache.own_cache() / storage.FOLDER
             (find_cifar10() / "test_batch").unlink()
         assert_loads(small, url("good"))
         assert url.asked["good"] == (stage == "download")  # what was fetched is not lost
+
+
+def test_repair_that_is_killed_half_way_is_finished_by_the_next_process(filled, small, tmp_path):
+    folder, source = filled
+    for name in ("data_batch_1", "test_batch"):
+        (folder / name).write_bytes(b"damaged")
+    (folder / "notes.txt").write_text("mine")
+    marker = tmp_path / "marker"
+    # The archive and the list are in place by then, and the first of the batches.
+    kill(start(source, "before replace 4", marker), when=marker.exists)
+    assert (folder / "test_batch").read_bytes() == b"damaged"
+    assert_loads(small, source)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_file_of_others_outlives_a_kill_after_it_was_set_aside(small, archive, tmp_path):
+    folder = cache.own_cache() / storage.FOLDER
+    folder.mkdir(parents=True)
+    (folder / "data_batch_1").write_text("mine")
+    marker = tmp_path / "marker"
+    with serving(good=good(archive)) as url:
+        kill(start(url("good"), "after rename", marker), when=marker.exists)
+        np.testing.assert_array_equal(
+            load_cifar10(val_size=0, sources=[url("good")]).x_train, small.x
+        )
+    kept = folder.with_name(f"{storage.FOLDER}.set-aside")
+    assert [path.read_text() for path in kept.iterdir()] == ["mine"]
+    assert cache.verify(folder) == []
 
 
 # ---------------------------------------------------------------- CIFAR-10H
@@ -666,3 +863,17 @@ def test_cache_can_be_shown_verified_and_cleared(filled, capsys):
     assert "not on this machine" in capsys.readouterr().out
     assert main(["data", "--verify"]) == 1
     assert main(["data", "--clear"]) == 0
+
+
+def test_human_labels_elsewhere_are_found_and_others_of_that_name_are_told(
+    shares, tmp_path, monkeypatch
+):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / storage.CIFAR10H.name).write_bytes(shares)
+    monkeypatch.setenv("CIFAR10_DIR", str(tmp_path / "two"))
+    assert load_cifar10h(tmp_path / "one").shape == (100, 10)
+    (tmp_path / "one" / storage.CIFAR10H.name).write_text("mine")
+    monkeypatch.delenv("CIFAR10_DIR")
+    with pytest.raises(DatasetError, match=r"one.*\n.*another SHA-256"):
+        load_cifar10h(tmp_path / "one")

@@ -3,14 +3,16 @@
 import hashlib
 import os
 import pickle
+import struct
 
 import numpy as np
 import pytest
+from damage import damage
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from cifar_utils import storage
 from cifar_utils.cache import find_cifar10
+from cifar_utils.data import load_cifar10
 from cifar_utils.storage import DatasetError, read_split
 
 KERAS_CACHES = [
@@ -262,23 +264,19 @@ def test_named_folder_without_all_files_is_an_error_that_lists_what_lacks(small,
     assert contents(small.folder) == before
 
 
+def test_few_bytes_that_would_take_gigabytes_are_refused_at_once(small):
+    number = struct.pack("<I", 1_258_834_695)  # of an object to remember
+    (small.folder / "test_batch").write_bytes(b"\x80\x02}r" + number + b".")
+    with pytest.raises(DatasetError, match="Expected a CIFAR-10 batch file"):
+        read_split(small.folder, "test")
+
+
+def test_name_that_no_file_system_takes_is_no_folder():
+    with pytest.raises(DatasetError, match="which is no folder"):
+        load_cifar10(data_dir="a" * 300)
+
+
 # ---------------------------------------------------------------- any damage at all
-
-
-@st.composite
-def damage(draw):
-    """A function that changes some bytes of a file: overwrites, removes or inserts them."""
-    spots = draw(st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4))
-    kind = draw(st.sampled_from(["overwrite", "insert", "remove"]))
-
-    def apply(content: bytes) -> bytes:
-        for share, new in spots:
-            place = int(share**4 * len(content))  # most of them where the pickle's frame is
-            end = place if kind == "insert" else place + max(1, len(new))
-            content = content[:place] + (b"" if kind == "remove" else new) + content[end:]
-        return content
-
-    return apply
 
 
 @settings(
