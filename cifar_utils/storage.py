@@ -7,6 +7,8 @@ The layout is that of the official ``cifar-10-python.tar.gz``: six pickled batch
 import hashlib
 import os
 import pickle
+import re
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,17 +108,52 @@ def batches_folder(given: Path, named_by: str) -> Path:
     return folder
 
 
-_EMPTY = np.empty(0)
-_ARRAY_BUILDERS = {
-    "ndarray": np.ndarray,
-    "dtype": np.dtype,
-    "_reconstruct": _EMPTY.__reduce__()[0],
-    "_frombuffer": _EMPTY.__reduce_ex__(5)[0],
+class _Dtype:
+    """Stands for a dtype: numpy's own can crash when it is built from damaged values."""
+
+    def __init__(self, name="", *_):
+        self.name, self.order = _text(name), "="
+
+    def __setstate__(self, state):
+        self.order = _text(state[1])
+
+    def build(self) -> np.dtype:
+        if not re.fullmatch("[biuf][1248]", self.name) or self.order not in ("<", ">", "|", "="):
+            raise ValueError(f"an array of type {self.order}{self.name}")
+        return np.dtype(self.name).newbyteorder(self.order)
+
+
+class _Array:
+    """Stands for an array, as :class:`_Dtype` does for its dtype, until all of it is read."""
+
+    def __init__(self, *_):
+        self.array = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, column_major, raw = state
+        self.array = _array(raw, dtype, shape, "F" if column_major else "C").array
+
+
+def _array(raw: bytes, dtype: _Dtype, shape: tuple, order: str) -> _Array:
+    result = _Array()
+    result.array = np.frombuffer(raw, dtype.build()).reshape(shape, order=_text(order))
+    return result
+
+
+def _text(value) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else str(value)
+
+
+_BUILDERS = {
+    "ndarray": _Array,
+    "dtype": _Dtype,
+    "_reconstruct": _Array,
+    "_frombuffer": _array,
 }
 
 
 class _ArrayUnpickler(pickle._Unpickler):
-    """Builds numpy arrays and plain builtins; a pickle that asks for more is refused.
+    """Builds arrays and plain builtins; a pickle that asks for more is refused.
 
     Unpickling may call any function that the file names, so a foreign file could run
     a program. See https://docs.python.org/3/library/pickle.html#restricting-globals.
@@ -124,9 +161,15 @@ class _ArrayUnpickler(pickle._Unpickler):
     that number a memo high.
     """
 
+    def _load_bytearray(self):
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(length)))  # no room is made before the bytes are there
+
+    dispatch = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: _load_bytearray}
+
     def find_class(self, module: str, name: str):
-        if module.partition(".")[0] == "numpy" and name in _ARRAY_BUILDERS:
-            return _ARRAY_BUILDERS[name]
+        if module.partition(".")[0] == "numpy" and name in _BUILDERS:
+            return _BUILDERS[name]
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
             return lambda text, encoding: text.encode("latin1")
         raise pickle.UnpicklingError(f"it asks to import {module}.{name}")
@@ -137,7 +180,7 @@ def _read_batch(path: Path, into: np.ndarray) -> np.ndarray:
     try:
         with path.open("rb") as file:
             batch = _ArrayUnpickler(file, encoding="bytes").load()
-        batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
+        batch = {_text(k): v.array if isinstance(v, _Array) else v for k, v in batch.items()}
         pixels, labels = batch["data"], np.asarray(batch["labels"])
     except Exception as error:  # a damaged pickle can raise anything
         raise DatasetError(

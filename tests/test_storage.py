@@ -264,9 +264,24 @@ def test_named_folder_without_all_files_is_an_error_that_lists_what_lacks(small,
     assert contents(small.folder) == before
 
 
-def test_few_bytes_that_would_take_gigabytes_are_refused_at_once(small):
-    number = struct.pack("<I", 1_258_834_695)  # of an object to remember
-    (small.folder / "test_batch").write_bytes(b"\x80\x02}r" + number + b".")
+def test_array_type_that_crashes_numpy_is_refused(small):
+    path = small.folder / "test_batch"
+    content = path.read_bytes()
+    name = content.index(b"u1", content.index(b"dtype"))
+    path.write_bytes(content[:name] + b"O8" + content[name + 2 :])
+    with pytest.raises(DatasetError, match="an array of type"):
+        read_split(small.folder, "test")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02}r" + struct.pack("<I", 1_258_834_695) + b".",  # an object's number in the memo
+        b"\x80\x05\x96" + struct.pack("<Q", 1 << 36) + b"few.",  # a byte array's length
+    ],
+)
+def test_few_bytes_that_would_take_gigabytes_are_refused_at_once(content, small):
+    (small.folder / "test_batch").write_bytes(content)
     with pytest.raises(DatasetError, match="Expected a CIFAR-10 batch file"):
         read_split(small.folder, "test")
 
