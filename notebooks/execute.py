@@ -11,6 +11,7 @@ run again.
 """
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -111,35 +112,57 @@ def update(script: Path, target: Path) -> None:
     if not all(same):
         alone = nbformat.v4.new_notebook(metadata=notebook.metadata)
         alone.cells = [nbformat.from_dict(cell) for cell in needed + own]
-        run(alone, CELL_TIMEOUT["full"])
+        asyncio.run(run(alone, CELL_TIMEOUT["full"]))
         for cell, again in zip(own, alone.cells[len(needed) :], strict=True):
             cell.outputs = again.outputs
     notebook.metadata = executed.metadata
     nbformat.write(notebook, target)
 
 
-def run(notebook: nbformat.NotebookNode, timeout: int) -> None:
+async def run(notebook: nbformat.NotebookNode, timeout: int) -> None:
     """Run all cells in a fresh kernel."""
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=timeout,
         kernel_name="python3",
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(HERE)}},
-    ).execute()
+    )
+    await client.async_execute()
 
 
-def execute(script: Path, target: Path, timeout: int, with_html: bool) -> None:
+async def execute(script: Path, target: Path, timeout: int, with_html: bool) -> None:
     """Run one script as a notebook; write what came of it, also if a cell failed."""
     notebook = as_notebook(script)
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        run(notebook, timeout)
+        await run(notebook, timeout)
     finally:
         nbformat.write(notebook, target)
         if with_html:
             page, _ = HTMLExporter().from_notebook_node(notebook)
             target.with_suffix(".html").write_text(page, encoding="utf-8")
+
+
+async def execute_all(jobs: list[tuple], at_once: int) -> int:
+    """Run notebooks, so many at once, with a line for each; return how many failed."""
+    free, outcomes = asyncio.Semaphore(at_once), []
+
+    async def attempt(script: Path, *rest) -> None:
+        async with free:
+            start = time.perf_counter()
+            try:
+                await execute(script, *rest)
+                outcome = f"{(time.perf_counter() - start) / 60:.1f} min"
+            except (CellExecutionError, CellTimeoutError, DeadKernelError):
+                outcome = f"failed\n{traceback.format_exc(limit=0)}"
+        outcomes.append(outcome)
+        name = script.relative_to(SOURCES).with_suffix("")
+        print(f"[{len(outcomes)}/{len(jobs)}] {name}: {outcome}", flush=True)
+
+    await asyncio.gather(*(attempt(*job) for job in jobs))
+    return sum(outcome.startswith("failed") for outcome in outcomes)
 
 
 def check(notebooks: list[Path]) -> int:
@@ -150,6 +173,7 @@ def check(notebooks: list[Path]) -> int:
         flush=True,
     )
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-kernel-name=python3"]
+    options += ["--numprocesses=2", "--dist=loadfile"]
     timeout = f"--nbval-cell-timeout={CELL_TIMEOUT['smoke']}"
     command = [sys.executable, "-m", "pytest", *options, timeout]
     return subprocess.run([*command, *map(str, notebooks)], check=False).returncode
@@ -199,23 +223,12 @@ def main() -> int:
     print(
         f"Running {len(scripts)} notebooks, {options.profile} profile, on {choose_data()}."
     )
-    failed = 0
-    for i, (script, target) in enumerate(zip(scripts, targets, strict=True), start=1):
-        name = target.relative_to(folder).with_suffix("")
-        print(f"[{i}/{len(scripts)}] {name} … ", end="", flush=True)
-        start = time.perf_counter()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            execute(
-                script,
-                target,
-                CELL_TIMEOUT[options.profile],
-                options.output is not None,
-            )
-            print(f"{(time.perf_counter() - start) / 60:.1f} min")
-        except (CellExecutionError, CellTimeoutError, DeadKernelError):
-            failed += 1
-            print(f"failed\n{traceback.format_exc(limit=0)}")
+    jobs = [
+        (script, target, CELL_TIMEOUT[options.profile], options.output is not None)
+        for script, target in zip(scripts, targets, strict=True)
+    ]
+    # Timings of a full run are results, so that there one notebook runs at a time.
+    failed = asyncio.run(execute_all(jobs, 2 if options.profile == "smoke" else 1))
     kinds = (
         "Executed notebooks and web pages" if options.output else "Executed notebooks"
     )
