@@ -91,9 +91,13 @@ def run_bench(options: argparse.Namespace) -> None:
 
 def render_results(options: argparse.Namespace) -> None:
     """Write the README's tables and the figures anew from the ledger."""
-    from cifar_utils.report import render
+    from cifar_utils.charts import draw
+    from cifar_utils.report import render_tables, tables
 
-    for path in render(options.results, readme=Path("README.md"), figures=Path("figures")):
+    readme = Path("README.md")
+    text = render_tables(readme.read_text(encoding="utf-8"), tables(options.results))
+    readme.write_text(text, encoding="utf-8")
+    for path in (readme, *draw(options.results, Path("figures"))):
         print(f"wrote {path}")
 
 

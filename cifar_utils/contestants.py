@@ -68,7 +68,7 @@ def _keras(images: int, *, own_input=False, fused=False, precision="float32", ac
     keras.config.set_dtype_policy(precision)
     model = build_model(NETWORK, activation=activation)
     if not fused:
-        model = _with_stock_layers(model)
+        model = with_stock_layers(model)
     optimizer = keras.optimizers.SGD(0.01, 0.9, nesterov=True)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = _noise(images // BATCH * BATCH)
@@ -82,7 +82,8 @@ def _keras(images: int, *, own_input=False, fused=False, precision="float32", ac
     return EPOCHS * len(x) / (time.perf_counter() - start)
 
 
-def _with_stock_layers(model):
+def with_stock_layers(model):
+    """A copy of a network with Keras' own batch normalisation and new first weights."""
     import keras
 
     from cifar_utils.layers import FusedBatchNormalization
@@ -179,7 +180,7 @@ def _stock_s3(_: int) -> float:
     from cifar_utils.recipes import RECIPES
 
     recipe = RECIPES["valid_cnn"]
-    model = _with_stock_layers(build_model(recipe.model))
+    model = with_stock_layers(build_model(recipe.model))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(recipe.learning_rate), loss)
     x, y = _noise(ALL_IMAGES)

@@ -63,7 +63,7 @@ def write_record(record: dict, folder: Path | None = None) -> Path:
     parts = [record["kind"], record.get("recipe"), f"seed{record.get('seed', 0)}"]
     name = "-".join([*filter(None, parts), record["checksum"][:8]])
     half_written = folder / f".{name}.{os.getpid()}"
-    half_written.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    half_written.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return half_written.replace(folder / f"{name}.json")
 
 

@@ -238,12 +238,13 @@ _FAST_CNN = replace(
     _VALID_TUNED,
     name="fast_cnn",
     model="fast_cnn",
-    source="ours, after K. Jordan 2024, arXiv:2404.00498",
-    epochs=8,
+    source="ours, after K. Jordan 2024, arXiv:2404.00498; small images first",
+    epochs=10,
     learning_rate=0.4,
     weight_decay=9e-3,
     lookahead=True,
     label_smoothing=0.2,
+    sides=((0.7, 16),),
     model_options={},
 )
 _FAST = (_FAST_CNN, replace(_FAST_CNN, name="fast_cnn_large", model="fast_cnn_large"))

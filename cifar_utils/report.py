@@ -1,20 +1,15 @@
-"""The README's tables and the figures, rendered from the ledger and nothing else."""
+"""The README's tables, rendered from the ledger and nothing else."""
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from cifar_utils.contestants import UNITS
-from cifar_utils.data import CLASS_NAMES, SYNTHETIC
+from cifar_utils.data import SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
 from cifar_utils.ledger import read_records
-from cifar_utils.plotting import label_source, plot_confusion_matrix
 
 # Tag, network, what its author claims, the recipe that is theirs.
 SYSTEMS = (
@@ -64,36 +59,19 @@ def groups(results: Path | None = None) -> list[Group]:
     return [Group(records) for _, records in sorted(found.items())]
 
 
-def render(results: Path | None, readme: Path, figures: Path) -> Iterator[Path]:
-    """Write the tables into the README and draw all figures; yield each path written."""
-    runs = groups(results)
-    text = render_tables(readme.read_text(encoding="utf-8"), tables(results))
-    readme.write_text(text, encoding="utf-8")
-    yield readme
-    figures.mkdir(exist_ok=True)
-    if not runs:
-        return
-    for name, draw in (
-        ("accuracy_against_cost", plot_cost),
-        ("learning_curves", plot_curves),
-        ("confusion_matrix", plot_best_confusion),
-    ):
-        ax = draw(runs)
-        path = figures / f"{name}.png"
-        ax.figure.savefig(path, dpi=110, metadata={"Software": None})
-        plt.close(ax.figure)
-        yield path
+def speeds(results: Path | None = None) -> dict[str, dict[str, list[float]]]:
+    """What the latest bench measured, as ``bench.run`` gives it; empty if there is none."""
+    benches = read_records(results, kind="bench")
+    return max(benches, key=lambda record: record["date"], default={"speeds": {}})["speeds"]
 
 
 def tables(results: Path | None = None) -> dict[str, str]:
     """All tables by their names, from the ledger."""
     runs = groups(results)
-    benches = read_records(results, kind="bench")
-    latest = max(benches, key=lambda record: record["date"], default={"speeds": {}})
     return {
         "systems": systems_table(runs),
         "runs": runs_table(runs),
-        "speed": speed_table(latest["speeds"]),
+        "speed": speed_table(speeds(results)),
         "time": time_table(runs),
     }
 
@@ -112,9 +90,9 @@ def systems_table(runs: list[Group]) -> str:
     """One row a public system: its claim, its recipe as we measure it, our best."""
     rows = []
     for tag, model, claim, recipe in SYSTEMS:
-        theirs = _best([run for run in runs if run.first["recipe"] == recipe])
+        theirs = best([run for run in runs if run.first["recipe"] == recipe])
         tuned = [run for run in runs if run.first["recipe"].startswith(f"{model}_tuned")]
-        ours = _best(tuned)
+        ours = best(tuned)
         params = next((r.first["params"] for r in runs if r.first["model"] == model), None)
         cells = [tag, f"`{model}`", f"{params['total']:,}" if params else "", claim]
         for run in (theirs, ours):
@@ -157,23 +135,23 @@ def runs_table(runs: list[Group]) -> str:
     return _markdown((*head, "seconds", "images/s", "training images", "machine"), rows)
 
 
-def speed_table(speeds: dict[str, dict[str, list[float]]]) -> str:
+def speed_table(measured: dict[str, dict[str, list[float]]]) -> str:
     """How fast each contestant is, and how many times faster ours; one row each.
 
-    ``speeds`` are those of ``bench.run``. Ratios are taken within each round.
+    ``measured`` is from ``bench.run``. Ratios are taken within each round.
     """
     rows = []
-    for group, figures in speeds.items():
+    for group, figures in measured.items():
         unit = UNITS.get(group, "images/s")
         for label, theirs in figures.items():
             cells = [f"{np.median(theirs):,.0f} {unit}" if theirs else NOT_RUN, ""]
-            if ratios := _ratios(group, figures, label):
-                cells[1] = f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            if faster := ratios(group, figures, label):
+                cells[1] = f"{np.median(faster):.2f} ({min(faster):.2f} to {max(faster):.2f})"
             rows.append([label, *cells])
     return _markdown(("", "median", "ours is faster by, median and range"), rows)
 
 
-def _ratios(group: str, figures: dict[str, list[float]], label: str) -> list[float]:
+def ratios(group: str, figures: dict[str, list[float]], label: str) -> list[float]:
     """How many times faster ours, the first of its group, was in each round."""
     ours_label, ours = next(iter(figures.items()))
     theirs = figures[label]
@@ -206,55 +184,8 @@ def _seconds_to(history: dict[str, list[float]], accuracy: float) -> float | Non
     return None
 
 
-def plot_cost(runs: list[Group]) -> Axes:
-    """Test accuracy of every recipe against its training time."""
-    _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
-    for run, marker in zip(runs, "osD^vP*X<>hp8dH" * 9, strict=False):
-        accuracy = run.mean("test_accuracy")
-        reach = 100 * accuracy.reach if accuracy.runs > 1 else 0
-        label = f"{run.first['recipe']} ({accuracy.runs})"
-        ax.errorbar(
-            run.seconds, 100 * accuracy.mean, reach, fmt=marker, capsize=3, ls="", label=label
-        )
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(xlabel="training time (seconds)", ylabel="test accuracy (%), mean and 95 % interval")
-    ax.grid(alpha=0.3, which="both")
-    ax.legend(fontsize=8, title="recipe (seeds)", loc="center left", bbox_to_anchor=(1, 0.5))
-    label_source(ax, runs[0].first["data"]["name"])
-    return ax
-
-
-def plot_curves(runs: list[Group]) -> Axes:
-    """Validation accuracy after each epoch, the mean over the seeds."""
-    _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
-    validated = [run for run in runs if run.mean("val_accuracy")]
-    for run, style in zip(validated, ("o-", "s--", "D-.", "^:", "v-", "P--") * 9, strict=False):
-        curves = [record["history"]["val_accuracy"] for record in run.records]
-        epochs = range(1, run.first["epochs"] + 1)
-        ax.plot(
-            epochs, 100 * np.mean(curves, axis=0), style, markersize=3, label=run.first["recipe"]
-        )
-    ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean of the seeds")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    label_source(ax, runs[0].first["data"]["name"])
-    return ax
-
-
-def plot_best_confusion(runs: list[Group]) -> Axes:
-    """Confusion matrix on the test images of the best recipe, all its seeds together."""
-    best = _best(runs)
-    counts = np.sum([record["confusion_matrix"] for record in best.records], axis=0).ravel()
-    y_true, y_pred = (np.repeat(labels.ravel(), counts) for labels in np.indices((10, 10)))
-    name = f"{best.first['recipe']}, {len(best.records)} runs, {best.first['data']['name']}"
-    return plot_confusion_matrix(y_true, y_pred, class_names=CLASS_NAMES, data_name=name).ax_
-
-
-def _best(runs: list[Group]) -> Group | None:
+def best(runs: list[Group]) -> Group | None:
+    """The runs with the highest mean test accuracy."""
     return max(runs, key=lambda run: run.mean("test_accuracy").mean, default=None)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cifar_utils import ledger, report
+from cifar_utils.__main__ import main
 from cifar_utils.training import RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -60,15 +61,21 @@ def test_runs_on_few_images_or_the_stand_in_are_no_results(tmp_path):
     assert report.groups(tmp_path) == []
 
 
-def test_rendering_writes_readme_and_figures(folder, tmp_path):
-    readme, figures = tmp_path / "README.md", tmp_path / "figures"
+def test_results_are_rendered_into_readme_and_figures(folder, tmp_path, monkeypatch):
+    speeds = {"training": {"ours": [100.0, 50.0], "theirs": [50.0, 10.0], "absent": []}}
+    about = dict.fromkeys(("data", "hardware", "backend", "versions"), "made up")
+    ledger.write_record({"kind": "bench", "speeds": speeds} | about, folder)
+    monkeypatch.chdir(tmp_path)
+    readme = tmp_path / "README.md"
     readme.write_text(PLACES)
-    written = list(report.render(folder, readme, figures))
-    assert written[0] == readme and len(written) == 4
-    assert all(path.stat().st_size > 5_000 for path in written[1:])
+    assert main(["results", "--results", str(folder)]) == 0
+    pictures = sorted((tmp_path / "figures").iterdir())
+    names = ["accuracy_against_cost", "confusion_matrix", "learning_curves", "speed"]
+    assert [path.stem for path in pictures] == names
+    assert all(path.stat().st_size > 5_000 for path in pictures)
     once = readme.read_text()
-    list(report.render(folder, readme, figures))
-    assert readme.read_text() == once
+    assert "| theirs | 30 images/s | 3.50 (2.00 to 5.00) |" in once
+    assert main(["results", "--results", str(folder)]) == 0 and readme.read_text() == once
 
 
 def test_speeds_are_compared_round_by_round():

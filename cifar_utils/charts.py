@@ -1,0 +1,105 @@
+"""The figures, drawn from the ledger and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from cifar_utils.data import CLASS_NAMES
+from cifar_utils.plotting import label_source, plot_confusion_matrix
+from cifar_utils.report import Group, best, groups, ratios, speeds
+
+
+def draw(results: Path | None, figures: Path) -> Iterator[Path]:
+    """Draw each figure that there are records for; yield the path of each one written."""
+    runs, measured = groups(results), speeds(results)
+    charts = []
+    if runs:
+        charts += [
+            ("accuracy_against_cost", plot_cost, runs),
+            ("learning_curves", plot_curves, runs),
+            ("confusion_matrix", plot_best_confusion, runs),
+        ]
+    if measured:
+        charts.append(("speed", plot_speed, measured))
+    figures.mkdir(exist_ok=True)
+    for name, plot, records in charts:
+        ax = plot(records)
+        path = figures / f"{name}.png"
+        ax.figure.savefig(path, dpi=110, metadata={"Software": None})
+        plt.close(ax.figure)
+        yield path
+
+
+def plot_cost(runs: list[Group]) -> Axes:
+    """Test accuracy of every recipe against its training time."""
+    _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+    for run, marker in zip(runs, "osD^vP*X<>hp8dH" * 9, strict=False):
+        accuracy = run.mean("test_accuracy")
+        reach = 100 * accuracy.reach if accuracy.runs > 1 else 0
+        label = f"{run.first['recipe']} ({accuracy.runs})"
+        ax.errorbar(
+            run.seconds, 100 * accuracy.mean, reach, fmt=marker, capsize=3, ls="", label=label
+        )
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set(xlabel="training time (seconds)", ylabel="test accuracy (%), mean and 95 % interval")
+    ax.grid(alpha=0.3, which="both")
+    ax.legend(fontsize=8, title="recipe (seeds)", loc="center left", bbox_to_anchor=(1, 0.5))
+    label_source(ax, runs[0].first["data"]["name"])
+    return ax
+
+
+def plot_curves(runs: list[Group]) -> Axes:
+    """Validation accuracy after each epoch, the mean over the seeds."""
+    _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+    validated = [run for run in runs if run.mean("val_accuracy")]
+    for run, style in zip(validated, ("o-", "s--", "D-.", "^:", "v-", "P--") * 9, strict=False):
+        curves = [record["history"]["val_accuracy"] for record in run.records]
+        epochs = range(1, run.first["epochs"] + 1)
+        ax.plot(
+            epochs, 100 * np.mean(curves, axis=0), style, markersize=3, label=run.first["recipe"]
+        )
+    ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean of the seeds")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    label_source(ax, runs[0].first["data"]["name"])
+    return ax
+
+
+def plot_best_confusion(runs: list[Group]) -> Axes:
+    """Confusion matrix on the test images of the best recipe, all its seeds together."""
+    winner = best(runs)
+    counts = np.sum([record["confusion_matrix"] for record in winner.records], axis=0).ravel()
+    y_true, y_pred = (np.repeat(labels.ravel(), counts) for labels in np.indices((10, 10)))
+    name = f"{winner.first['recipe']}, {len(winner.records)} runs, {winner.first['data']['name']}"
+    return plot_confusion_matrix(y_true, y_pred, class_names=CLASS_NAMES, data_name=name).ax_
+
+
+def plot_speed(measured: dict[str, dict[str, list[float]]]) -> Axes:
+    """How many times faster ours is than each other contestant: median and range."""
+    rows = [
+        (f"{group}: {label}", ratios(group, figures, label))
+        for group, figures in measured.items()
+        for label in figures
+    ]
+    labels, found = zip(*[(label, r) for label, r in rows if r], strict=True)
+    medians = np.array([np.median(r) for r in found])
+    around = [medians - [min(r) for r in found], [max(r) for r in found] - medians]
+    _, ax = plt.subplots(figsize=(8, 0.8 + 0.3 * len(labels)), layout="constrained")
+    ax.errorbar(medians, labels, xerr=around, fmt="o", capsize=3)
+    ax.axvline(1, color="black", linestyle="--", linewidth=1)
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set(xlabel="how many times faster ours is: median and range of the rounds")
+    ax.grid(alpha=0.3)
+    return ax
