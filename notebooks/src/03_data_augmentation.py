@@ -99,7 +99,7 @@ print(f"{len(data.x_train):,} training and {len(data.x_val):,} validation images
 # %% [markdown]
 # ## 1 A network that learns by heart
 #
-# A public tutorial [1] puts a large head on the six convolutions of notebook 02: a dense
+# A public tutorial [1] puts a large head on the six convolutions of `plain_cnn`: a dense
 # layer of 1,024 units, one of 100, then the ten logits. It comes in two parts, first
 # without augmentation, then with. Where are its 2.5 million parameters?
 
@@ -139,10 +139,10 @@ print(f"training   {plain.history['accuracy'][-1]:.1%}")
 print(f"validation {plain.history['val_accuracy'][-1]:.1%}, gap {100 * gap:.1f} points")
 
 # %% [markdown]
-# Overfitting as in the textbook. By the ninth epoch the network names *every* training image
-# correctly, and from there it has nothing left to learn: the validation accuracy stays
-# where it was, and ends at 47.7 %. The gap is 52.3 points. Training longer would not
-# help, nor would a larger network. What is missing is images.
+# Overfitting as in the textbook. From about the ninth epoch on, the network names all but every
+# training image correctly, and has nothing left to learn from them: the validation accuracy stays
+# where it was, and ends at 47.7 %. The gap is 52.3 points. Sixteen more epochs have
+# not helped. What is missing is images.
 
 # %% [markdown]
 # ## 2 Images that could have been
@@ -152,8 +152,9 @@ print(f"validation {plain.history['val_accuracy'][-1]:.1%}, gap {100 * gap:.1f} 
 # never change the label. A digit turned upside down may be another digit, and a car
 # upside down is an accident: so no vertical flips here.
 #
-# Six transforms, each on one image. The first column is the image as it is; *all of s2* is
-# what the tutorial [1] chains in part two.
+# Six transforms, each on one image. The amounts are shares of the image's side for shift and
+# cutout, degrees for rotation, pixels for the crop; flip takes none. The first column is the
+# image as it is; *all of s2* is what the tutorial [1] chains in part two.
 
 # %% tags=["setup"]
 transforms = {
@@ -251,8 +252,9 @@ table.style.format("{:.1%}").format("{:.0f}", subset="seconds")
 # %% [markdown]
 # ## 4 What is each transform worth?
 #
-# One at a time, on the network of notebook 02, which trains about twice as fast. Seeds
-# differ in the first weights, the order and the random transforms; we compare seed by seed
+# One at a time, on `valid_cnn`, the network that notebook 02 trains, which is faster. The rate
+# falls from 0.002 along a cosine; mixup has an alpha of 0.2, as its inventors use it, so that
+# most blends are weak. Seeds differ in the first weights, the order and the random transforms; we compare seed by seed
 # with the training without augmentation, and give the mean difference with its 95 %
 # interval (Student's t).
 
@@ -302,13 +304,13 @@ ax.grid(alpha=0.3, axis="x")
 plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# Shifts gain 4.4 points and flips 3.4, and their intervals, about 2 to either side, exclude zero:
-# these two help, at this size. Rotation gains 1.1 ± 1.1, and cutout, −0.6 ± 2.3, may be anything.
-# Mixup lost with each of the three seeds, by a point on average. That is no verdict
-# on mixup: it makes the task harder, which may need more than 14 epochs to pay off. Its inventors
-# train for 200 [3]. An ablation holds for its budget. And the intervals speak of other
-# seeds only: 2,000 validation images add an uncertainty of their own, and of five
-# comparisons one may stand out by chance. Enough to separate shifts from mixup, not shifts from flips.
+# Three of the five intervals exclude zero: shifts gain 4.4 points and flips 3.4, with about 2 to
+# either side, and mixup loses one, ± 0.7. Rotation, 1.1 ± 1.1, just touches zero, and cutout,
+# −0.6 ± 2.3, may be anything. But of five comparisons with three seeds each, one may stand out by
+# chance, and 2,000 validation images add an uncertainty of their own, of which these intervals
+# know nothing. Only shifts and flips are far from the edge: these two help, at this size. An
+# ablation holds for its budget, too. Mixup makes the task harder, which may need more than 14
+# epochs to pay off; its inventors train for 200 [3].
 
 # %% [markdown]
 # ## 5 Mistake one: augmented validation images
@@ -330,15 +332,15 @@ for attempt in (1, 2, 3):
 # %% [markdown]
 # Half a point to two points are lost, and each attempt gives another figure, up to a point and
 # a half apart: noise that is added to every comparison, and to every decision which epoch
-# was best. The loss is small here because the network has learnt to cope with just these
-# transforms. One trained without them would be judged on a task it was never given.
+# was best. And this network has been trained on just these transforms. One trained without
+# them would be judged on a task it was never given.
 
 # %% [markdown]
 # ## 6 Mistake two: a crop that does nothing
 #
 # The usual augmentation for CIFAR-10 pads an image by four pixels and cuts a random
-# window of 32 × 32. Keras has a layer named `RandomCrop`. Many notebooks use it like
-# this, and see no gain. Does it do anything?
+# window of 32 × 32. Keras has a layer named `RandomCrop`, which invites the short way: leave
+# the padding out. Does it do anything then?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -349,7 +351,9 @@ print("images changed by RandomCrop(32, 32):", (cropped != x).any(axis=(1, 2, 3)
 
 # %% [markdown]
 # Nothing: a window of 32 × 32 has only one place in an image of 32 × 32. With padding in
-# front of it, it has 81 places. How many of them does a batch get to see?
+# front of it, it has 81 places. How many of them does a batch get to see? To count them, we
+# paint an image whose colours are the row and the column of each pixel; after the crop, the
+# pixel in the middle tells how far it was shifted.
 
 
 # %%
@@ -400,8 +404,8 @@ for name, speed in speeds.items():
     print(f"{name}: {speed:,.0f} images/s")
 
 # %% [markdown]
-# Five times as many images a second as the three layers of Keras that interpolate, and
-# far more than any network here can use. Augmentation need not be what you wait for.
+# Five times as many images a second as the three layers of Keras, of which two interpolate, and
+# far more than any network here can use. (It does one transform less: it does not rotate.) Augmentation need not be what you wait for.
 
 # %% [markdown]
 # ## 7 Open the test set, once
@@ -431,7 +435,7 @@ for name, run in (("without augmentation", plain), ("with", augmented)):
 # images and averaged over the epoch; validation on clean images
 # after it. The two are not measured on the same task.</details>
 #
-# **2.** Why does augmentation gain more in long trainings than in short ones?
+# **2.** Why should augmentation gain more in long trainings than in short ones?
 #
 # <details><summary>Answer</summary>It makes the task harder, so the network needs more
 # steps for the same training accuracy. What it prevents, learning images by heart,
@@ -451,8 +455,8 @@ for name, run in (("without augmentation", plain), ("with", augmented)):
 # |---|---|---|---|---|---|---|---|
 # | `dense_head_cnn` | 47.7 % | 48.7 % (47.7 to 49.7) | 2,494,982 | 25 | 124 | 2 cores | 1 |
 # | the same, flip, shift and rotation | 54.7 % | 54.7 % (53.7 to 55.7) | 2,494,982 | 25 | 128 | 2 cores | 1 |
-# | `valid_cnn`, mean | 48.3 % | not opened | 297,226 | 14 | 36 a run, with validation | 2 cores | 3 |
-# | the same, shift | 52.6 % | not opened | 297,226 | 14 | 36 a run, with validation | 2 cores | 3 |
+# | `valid_cnn`, mean | 48.3 % | not opened | 297,226 | 14 | 36, mean of all 18 runs, with validation | 2 cores | 3 |
+# | the same, shift | 52.6 % | not opened | 297,226 | 14 | 36, likewise | 2 cores | 3 |
 #
 # All on `cifar10-q75`, last epoch. Look at transformed images before training with them. Compare
 # with several seeds, and say for which budget. Validate on images as they are. Count
