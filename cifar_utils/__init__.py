@@ -19,7 +19,8 @@ def quiet_stderr() -> Iterator[None]:
     """Keep what native code prints to stderr, and show it only if the block raises.
 
     TensorFlow's C++ libraries greet on stderr while they are being loaded, before any
-    of their own log levels is read. Warnings of Python are not touched.
+    of their own log levels is read. In a notebook, Python's warnings go elsewhere and are
+    shown; in a terminal they are kept, too.
 
     Examples
     --------

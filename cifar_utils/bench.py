@@ -11,7 +11,14 @@ import os
 import subprocess
 import sys
 
-from cifar_utils.contestants import CONTESTANTS, UNITS, Contestant
+from cifar_utils.contestants import BATCH, CONTESTANTS, UNITS, Contestant
+
+# All on the processor, which is what the contestants have in common.
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "",
+    "KERAS_BACKEND": "tensorflow",
+}
 
 
 def run(images: int, rounds: int, only: str | None = None) -> dict:
@@ -29,23 +36,38 @@ def run(images: int, rounds: int, only: str | None = None) -> dict:
     -------
     dict
         ``{group: {label: [one figure a round]}}``, in images a second unless ``UNITS``
-        says otherwise; an empty list for a contestant that can't run here.
+        says otherwise; None for a round in which a contestant failed, and an empty list
+        for one that can't run here.
+
+    Raises
+    ------
+    ValueError
+        If there is no round, or fewer images than two batches.
     """
+    if rounds < 1 or images < 2 * BATCH:
+        raise ValueError(
+            f"Expected at least one round, and {2 * BATCH} images. "
+            f"Received: {rounds} rounds, {images} images."
+        )
     chosen = [c for c in CONTESTANTS if only in (None, c.group)]
     results = {c.group: {} for c in chosen}
     for c in chosen:
         results[c.group][c.label] = []
+    absent = {c for c in chosen if c.needs and importlib.util.find_spec(c.needs) is None}
     for round_ in range(1, rounds + 1):
         for number, c in enumerate(CONTESTANTS):
-            if c not in chosen:
+            if c not in chosen or c in absent:
                 continue
-            figure = _in_a_process(number, c, images)
-            if figure is not None:
-                results[c.group][c.label].append(figure)
-                unit = UNITS.get(c.group, "images/s")
-                print(f"round {round_}: {c.label}: {figure:,.0f} {unit}", flush=True)
-            elif round_ == 1:
-                print(f"left out: {c.label}, which can't run here", flush=True)
+            figure, failure = _in_a_process(number, c, images)
+            if figure is None and not failure:
+                absent.add(c)
+                continue
+            results[c.group][c.label].append(figure)
+            unit = UNITS.get(c.group, "images/s")
+            told = failure or f"{figure:,.0f} {unit}"
+            print(f"round {round_}: {c.label}: {told}", flush=True)
+    for c in absent:
+        print(f"left out: {c.label}, which can't run here", flush=True)
     return results
 
 
@@ -54,17 +76,15 @@ def group_names() -> list[str]:
     return list(dict.fromkeys(c.group for c in CONTESTANTS))
 
 
-def _in_a_process(number: int, contestant: Contestant, images: int) -> float | None:
-    if contestant.needs and importlib.util.find_spec(contestant.needs) is None:
-        return None
+def _in_a_process(number: int, contestant: Contestant, images: int) -> tuple[float | None, str]:
+    """The contestant's figure, if it has one, or the last line of its error."""
     without_onednn = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
     done = subprocess.run(
         [sys.executable, "-m", "cifar_utils.contestants", str(number), str(images)],
-        env=without_onednn | {"TF_CPP_MIN_LOG_LEVEL": "3"} | contestant.environment,
+        env=without_onednn | ENVIRONMENT | contestant.environment,
         capture_output=True,
         text=True,
     )
     if done.returncode:
-        print(done.stderr.strip().rpartition("\n")[2], file=sys.stderr)
-        return None
-    return json.loads(done.stdout.rpartition("\n")[2])
+        return None, f"failed: {done.stderr.strip().rpartition(chr(10))[2] or done.returncode}"
+    return json.loads(done.stdout.rpartition("\n")[2]), ""

@@ -34,6 +34,16 @@ def scaled_input(statistics: Statistics | None):
     return inputs, layers.Rescaling(scale, offset, name="scaling")(inputs)
 
 
+def check_rates(dropout: Sequence[float], count: int) -> list[float]:
+    """The dropout rates as a list; ValueError unless there are so many, from 0 to below 1."""
+    rates = list(dropout) if isinstance(dropout, Sequence) else [dropout]
+    if len(rates) != count or not all(0 <= rate < 1 for rate in rates):
+        raise ValueError(
+            f"Expected {count} dropout rates, from 0 to below 1. Received: {dropout!r}."
+        )
+    return rates
+
+
 def conv(x, width: int, name: str, *, activation=None, padding: str = "same", l2: float = 0.0):
     penalty = keras.regularizers.L2(l2) if l2 else None
     return layers.Conv2D(

@@ -173,9 +173,10 @@ def cifar10h_file(
     path = own_cache() / wanted.name
     if sha256_of(path) != wanted.sha256:
         with _changing(own_cache(), wanted):
-            if path.exists():
-                _set_aside(path)
-            _fetch(wanted, path, sources, others)
+            if sha256_of(path) != wanted.sha256:  # nobody has fetched it meanwhile
+                if path.exists():
+                    _set_aside(path)
+                _fetch(wanted, path, sources, others)
     return path
 
 

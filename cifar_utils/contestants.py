@@ -166,7 +166,9 @@ ALL_IMAGES = 45_000
 
 
 def _whole_recipe(_: int) -> float:
-    return _train(ALL_IMAGES).seconds
+    start = time.perf_counter()
+    _train(ALL_IMAGES)
+    return time.perf_counter() - start
 
 
 def _stock_s3(_: int) -> float:
@@ -266,7 +268,7 @@ CONTESTANTS = (
     Contestant("training", "PyTorch, eager", _torch, needs="torch"),
     Contestant("training", "PyTorch, compiled", partial(_torch, compiled=True), needs="torch"),
     Contestant("recipes", f"{NETWORK}, all its epochs", _whole_recipe, ONEDNN),
-    Contestant("recipes", "s3's ten epochs, stock Keras, fit on arrays", _stock_s3),
+    Contestant("recipes", "s3's ten epochs (from two), stock Keras, fit on arrays", _stock_s3),
     Contestant("augmentation", "crop and flip, ours", partial(_augment, names=("crop_flip",))),
     Contestant("augmentation", "Keras' flip and shift", partial(_augment, names=("flip", "shift"))),
     Contestant("augmentation", "Keras' ImageDataGenerator", _generator),

@@ -151,8 +151,9 @@ def load_cifar10_test(
 
     Returns
     -------
-    x_test : ndarray of uint8, shape (10000, 32, 32, 3)
-    y_test : ndarray of int64, shape (10000,)
+    x_test : ndarray of uint8, shape (n, 32, 32, 3)
+        All 10,000, or ``limit`` of them.
+    y_test : ndarray of int64, shape (n,)
 
     Raises
     ------

@@ -59,8 +59,7 @@ def accuracy_interval(
     75.0% (65.7% to 82.5%)
     """
     check_labels(y_true, y_pred)
-    if not 0 < confidence < 1:
-        raise ValueError(f"Expected confidence between 0 and 1. Received: {confidence!r}.")
+    _check_confidence(confidence)
     n = len(y_true)
     share = float(np.mean(np.asarray(y_true) == np.asarray(y_pred)))
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -71,8 +70,13 @@ def accuracy_interval(
     return AccuracyInterval(share, low, high)
 
 
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"Expected confidence between 0 and 1. Received: {confidence!r}.")
+
+
 class MeanInterval(NamedTuple):
-    """The mean over training runs, and half the width of its 95 % interval (fractions)."""
+    """The mean over training runs, and half the width of its interval (fractions)."""
 
     mean: float
     reach: float
@@ -102,11 +106,17 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     MeanInterval
         ``mean``, ``reach`` (mean ± reach is the interval) and ``runs``.
 
+    Raises
+    ------
+    ValueError
+        If a figure is not finite, there is none, or the confidence is out of bounds.
+
     Examples
     --------
     >>> print(mean_interval([0.78, 0.80, 0.79]))
     79.0 ± 2.5 % (3 runs)
     """
+    _check_confidence(confidence)
     values = np.asarray(values, float)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(f"Expected finite numbers, at least one. Received: {values!r}.")
@@ -184,6 +194,11 @@ def expected_calibration_error(
     float
         Fraction: 0.05 means that confidence and accuracy differ by 5 points on average.
 
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels.
+
     References
     ----------
     C. Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599.
@@ -194,7 +209,9 @@ def expected_calibration_error(
     >>> expected_calibration_error(np.array([0, 0, 0, 1]), always_sure)
     0.25
     """
-    check_labels(y_true, num_classes=np.shape(probabilities)[1])
+    check_probabilities(probabilities)
+    count, classes = np.shape(probabilities)
+    check_labels(y_true, np.zeros(count, int), num_classes=classes)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == y_true
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -247,6 +264,20 @@ def classification_table(
         index={"macro avg": "mean"}, columns={"f1-score": "f1", "support": "images"}
     )
     return table.astype({"images": int})
+
+
+def check_probabilities(probabilities: np.ndarray, classes: int | None = None) -> None:
+    """Raise ValueError unless these are probabilities, shape (n, classes), rows that sum to 1."""
+    shape = np.shape(probabilities)
+    if len(shape) != 2 or 0 in shape or classes not in (None, shape[1]):
+        wanted = f"(n, {classes or 'classes'})"
+        raise ValueError(f"Expected probabilities of shape {wanted}. Received: shape {shape}.")
+    sums = np.sum(probabilities, axis=1)
+    if not np.allclose(sums, 1, atol=1e-3) or np.min(probabilities) < 0:
+        raise ValueError(
+            "Expected probabilities, whose rows sum to 1. Received: rows that sum to "
+            f"{sums.min():.3g} or more. Apply softmax to logits first."
+        )
 
 
 def check_labels(*labels: np.ndarray, num_classes: int | None = None) -> None:

@@ -10,7 +10,7 @@ from cifar_utils import unknown_name
 from cifar_utils.data import Cifar10
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.ledger import hardware, read_records, versions, write_record
-from cifar_utils.training import RECIPES, Run, best_precision, train
+from cifar_utils.training import RECIPES, Run, best_precision, has_gpu, train
 
 
 def run_seed(
@@ -63,9 +63,12 @@ def run_seed(
         "fingerprint": data.fingerprint,
         "train_images": len(data.x_train),
     }
+    machine = hardware()
+    if not has_gpu():
+        machine["accelerator"] = "none"  # there may be one that the backend can't use
     identity = {
         "kind": "train", "recipe": name, "seed": seed, "epochs": epochs, "precision": precision,
-        "data": about_data, "hardware": hardware(), "backend": keras.backend.backend(),
+        "data": about_data, "hardware": machine, "backend": keras.backend.backend(),
         "settings": recipe.settings(),
     }  # fmt: skip
     known = read_records(results, **identity)
@@ -92,6 +95,7 @@ def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
     probabilities = predict_probabilities(run.model, x_test)
     six_views = predict_probabilities(run.model, x_test, views=6)
     y_pred = probabilities.argmax(axis=1)
+    finite = bool(np.isfinite(probabilities).all())  # else the training has diverged
     trainable = sum(int(np.prod(w.shape)) for w in run.model.trainable_weights)
     total = run.model.count_params()
     validated = run.history.get("val_accuracy")
@@ -102,8 +106,8 @@ def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
         "test_accuracy": float(np.mean(y_pred == y_test)),
         "test_accuracy_views6": float(np.mean(six_views.argmax(axis=1) == y_test)),
         "test_images": len(y_test),
-        "test_nll": float(log_loss(y_test, probabilities, labels=range(10))),
-        "test_ece": expected_calibration_error(y_test, probabilities),
+        "test_nll": float(log_loss(y_test, probabilities, labels=range(10))) if finite else None,
+        "test_ece": expected_calibration_error(y_test, probabilities) if finite else None,
         "confusion_matrix": confusion_matrix(y_test, y_pred, labels=range(10)).tolist(),
         "train_seconds": run.seconds,
         "images_per_second": run.images_per_second,

@@ -108,7 +108,7 @@ def fetch(
     longest = _length(part)
     while left and fruitless < LIMITS.rounds:
         if rounds:
-            time.sleep(LIMITS.pause * 2**fruitless)
+            time.sleep(LIMITS.pause * 2 ** max(0, fruitless - 1))
         left.sort(key=lambda source: source in slow)  # which keeps the order otherwise
         for source in tuple(left):
             # A slow source is better than none, once the quick ones have failed.

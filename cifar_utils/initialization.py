@@ -21,7 +21,8 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     Parameters
     ----------
     model : keras.Model
-        With a layer named ``scaling``, behind which the patches are taken.
+        With a layer named ``scaling``, behind which the patches are taken. It should give
+        z-scores: what is decomposed are squares and products, not distances from a mean.
     images : ndarray of uint8, shape (n, 32, 32, 3)
         Of the training split alone. The first 5,000 are used.
 
@@ -33,7 +34,7 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     Examples
     --------
     >>> from cifar_utils.models import build_model
-    >>> model = build_model("valid_cnn")
+    >>> model = build_model("valid_cnn", statistics=((0.5, 0.5, 0.5), (0.3, 0.3, 0.3)))
     >>> initialize(model, np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), "uint8"))
     >>> kernel = model.get_layer("stage1_conv1").kernel  # its halves are opposite
     >>> bool(ops.all(kernel[..., :16] == -kernel[..., 16:]))
@@ -64,7 +65,7 @@ def whitening_filters(images: np.ndarray, size: int) -> np.ndarray:
     Parameters
     ----------
     images : ndarray of float, shape (n, height, width, channels)
-        Scaled as the convolution will see them.
+        Scaled as the convolution will see them, around 0.
     size : int
         Side of the patches, in pixels.
 

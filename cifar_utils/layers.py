@@ -13,8 +13,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     calls. Weights, outputs, gradients, moving statistics and arguments are those of
     ``keras.layers.BatchNormalization``, up to rounding; the statistics are computed in
     float32 under every precision. Inputs that are no maps of shape (n, height, width,
-    channels), masks, synchronised statistics and other backends than TensorFlow are
-    left to the parent class.
+    channels), masks, synchronised statistics, float64 and other backends than TensorFlow
+    are left to the parent class.
 
     Parameters
     ----------
@@ -55,6 +55,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             or not maps
             or self.synchronized
             or mask is not None
+            or self.compute_dtype == "float64"
         ):
             outputs = super().call(inputs, training=training, mask=mask)
             if stretch != 1 and self.center:

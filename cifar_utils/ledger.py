@@ -55,7 +55,7 @@ def write_record(record: dict, folder: Path | None = None) -> Path:
     LedgerError
         If a field is missing.
     """
-    record = {"date": datetime.date.today().isoformat()} | record
+    record = {"date": datetime.datetime.now().isoformat(timespec="seconds")} | record
     _check_fields(record, "the new record")
     record["checksum"] = _checksum(record)
     folder = Path(folder or default_folder())
@@ -129,14 +129,14 @@ def hardware() -> dict[str, str | int | float]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that figures depend on.
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of Python and of the packages that figures depend on, and of more.
 
     >>> "python" in versions() and "numpy" in versions()
     True
     """
     found = {"python": platform.python_version()}
-    for package in ("tensorflow", "jax", "keras", "numpy", "scikit-learn"):
+    for package in ("tensorflow", "jax", "keras", "numpy", "scikit-learn", *more):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -98,8 +98,9 @@ def plain_cnn(
     keras.Model
         309,290 parameters, 308,394 of them trainable, with batch normalisation.
     """
+    rates = blocks.check_rates(dropout, 3)
     inputs, x = blocks.scaled_input(statistics)
-    for stage, (width, rate) in enumerate(zip((32, 64, 128), dropout, strict=True), start=1):
+    for stage, (width, rate) in enumerate(zip((32, 64, 128), rates, strict=True), start=1):
         for i in (1, 2):
             x = blocks.conv(x, width, f"stage{stage}_conv{i}", activation="relu", l2=l2)
             if batch_norm:
@@ -134,7 +135,7 @@ def dense_head_cnn(
     keras.Model
         2,494,982 parameters, 2,491,838 of them trainable.
     """
-    *rates, head_rate = dropout
+    *rates, head_rate = blocks.check_rates(dropout, 4)
     inputs, x = blocks.scaled_input(statistics)
     for stage, (width, rate) in enumerate(zip((32, 64, 128), rates, strict=True), start=1):
         for i in (1, 2):
@@ -173,6 +174,7 @@ def valid_cnn(
     keras.Model
         297,226 parameters, 296,394 of them trainable.
     """
+    *rates, head_rate = blocks.check_rates(dropout, 4)
     inputs, x = blocks.scaled_input(statistics)
     stages = ((32, 1, "valid"), (64, 2, "same"), (128, 2, "valid"))
     for stage, (width, depth, pool_padding) in enumerate(stages, start=1):
@@ -180,10 +182,10 @@ def valid_cnn(
             x = blocks.conv(x, width, f"stage{stage}_conv{i}", activation="relu", padding="valid")
             x = blocks.batch_norm(x, f"stage{stage}_bn{i}", bn_momentum)
         x = layers.MaxPooling2D(padding=pool_padding, name=f"stage{stage}_pool")(x)
-        x = layers.Dropout(dropout[stage - 1], name=f"stage{stage}_dropout")(x)
+        x = layers.Dropout(rates[stage - 1], name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(128, activation="relu", name="head_dense")(x)
-    x = layers.Dropout(dropout[3], name="head_dropout")(x)
+    x = layers.Dropout(head_rate, name="head_dropout")(x)
     return keras.Model(inputs, blocks.logits(x), name="valid_cnn")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from cifar_utils.evaluation import check_labels
+from cifar_utils.evaluation import check_labels, check_probabilities
 
 
 def label_source(ax: Axes, data_name: str | None, *, above: bool = False) -> None:
@@ -242,16 +242,11 @@ def plot_mistakes(
     """
     check_labels(y_true, num_classes=len(class_names))
     probabilities = np.asarray(probabilities, float)
-    if probabilities.shape != (len(y_true), len(class_names)) or len(images) != len(y_true):
+    check_probabilities(probabilities, len(class_names))
+    if not len(probabilities) == len(images) == len(y_true):
         raise ValueError(
-            f"Expected {len(images)} images, labels and rows of {len(class_names)} "
-            f"probabilities. Received: {len(y_true)} labels, "
-            f"probabilities of shape {probabilities.shape}."
-        )
-    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
-        raise ValueError(
-            "Expected probabilities, whose rows sum to 1. Received: rows that sum to "
-            f"{probabilities.sum(axis=1).min():.3g} or more. Apply softmax to logits first."
+            "Expected as many images, labels and rows of probabilities. Received: "
+            f"{len(images)} images, {len(y_true)} labels, {len(probabilities)} rows."
         )
     y_pred = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(y_pred != y_true)

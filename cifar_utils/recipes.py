@@ -52,7 +52,8 @@ class Recipe:
         ``"random"`` is that of the layers; ``"whitening"`` is ``initialization.initialize``.
     sides : tuple of (share, side)
         Train on smaller images at first: until this share of the epochs, rounded, on
-        images reduced to so many pixels a side, validation included; then on whole ones.
+        images reduced to so many pixels a side, validation included; then on whole ones,
+        for one epoch at least unless the share is 1.
         For networks that end in a pooling over the whole map, or flatten one whose
         side shrinks by the same whole factor.
     mixup : float
@@ -93,6 +94,28 @@ class Recipe:
         if self.lookahead and self.optimizer != "sgd":
             raise ValueError(
                 f"Expected optimizer 'sgd' for lookahead. Received: {self.optimizer!r}."
+            )
+        for attribute, high in (
+            ("learning_rate", float("inf")), ("weight_decay", 1.0),
+            ("label_smoothing", 1.0), ("mixup", float("inf")),
+        ):  # fmt: skip
+            if not 0 <= getattr(self, attribute) <= high:
+                raise ValueError(
+                    f"Expected {attribute} from 0 to {high}. "
+                    f"Received: {getattr(self, attribute)!r}."
+                )
+        shares = [share for share, _ in self.sides]
+        if shares != sorted({s for s in shares if 0 < s <= 1}) or any(
+            side not in range(8, 33) for _, side in self.sides
+        ):
+            raise ValueError(
+                "Expected sides as (share, side), shares rising from above 0 to 1 at most, "
+                f"sides of 8 to 32 pixels. Received: {self.sides!r}."
+            )
+        if self.initialization == "whitening" and self.normalization != "zscore":
+            raise ValueError(
+                "Expected normalization 'zscore' for a whitening start, which takes the pixels' "
+                f"mean for 0. Received: {self.normalization!r}."
             )
         for attribute in ("epochs", "batch_size"):
             value = getattr(self, attribute)

@@ -61,7 +61,7 @@ def groups(results: Path | None = None) -> list[Group]:
 
 def speeds(results: Path | None = None) -> dict[str, dict[str, list[float]]]:
     """What the latest bench measured, as ``bench.run`` gives it; empty if there is none."""
-    benches = read_records(results, kind="bench")
+    benches = [r for r in read_records(results, kind="bench") if r["data"]["name"] != SYNTHETIC]
     return max(benches, key=lambda record: record["date"], default={"speeds": {}})["speeds"]
 
 
@@ -87,12 +87,20 @@ def render_tables(text: str, new: dict[str, str]) -> str:
 
 
 def systems_table(runs: list[Group]) -> str:
-    """One row a public system: its claim, its recipe as we measure it, our best."""
+    """One row a public system: its claim, its recipe as we measure it, our best.
+
+    Of runs with as many epochs as the recipe has, and validation images set aside.
+    """
+    whole = [
+        run
+        for run in runs
+        if run.first["epochs"] == run.first["settings"].get("epochs", run.first["epochs"])
+        and run.first["val_accuracy"] is not None
+    ]
     rows = []
     for tag, model, claim, recipe in SYSTEMS:
-        theirs = best([run for run in runs if run.first["recipe"] == recipe])
-        tuned = [run for run in runs if run.first["recipe"].startswith(f"{model}_tuned")]
-        ours = best(tuned)
+        theirs = best([run for run in whole if run.first["recipe"] == recipe])
+        ours = best([run for run in whole if run.first["recipe"] == f"{model}_tuned"])
         params = next((r.first["params"] for r in runs if r.first["model"] == model), None)
         cells = [tag, f"`{model}`", f"{params['total']:,}" if params else "", claim]
         for run in (theirs, ours):
@@ -113,8 +121,8 @@ def runs_table(runs: list[Group]) -> str:
             f"{run.mean('test_accuracy')}",
             f"{run.mean('test_accuracy_views6')}" if run.mean("test_accuracy_views6") else "–",
             f"{100 * run.mean('val_accuracy').mean:.1f} %" if run.mean("val_accuracy") else "–",
-            f"{run.mean('test_nll').mean:.3f}",
-            f"{100 * run.mean('test_ece').mean:.1f} %",
+            f"{run.mean('test_nll').mean:.3f}" if run.mean("test_nll") else "diverged",
+            f"{100 * run.mean('test_ece').mean:.1f} %" if run.mean("test_ece") else "–",
             run.first["epochs"],
             f"{run.seconds:.0f}",
             f"{np.mean([r['images_per_second'] for r in run.records]):,.0f}",
@@ -144,7 +152,8 @@ def speed_table(measured: dict[str, dict[str, list[float]]]) -> str:
     for group, figures in measured.items():
         unit = UNITS.get(group, "images/s")
         for label, theirs in figures.items():
-            cells = [f"{np.median(theirs):,.0f} {unit}" if theirs else NOT_RUN, ""]
+            done = [figure for figure in theirs if figure is not None]
+            cells = [f"{np.median(done):,.0f} {unit}" if done else NOT_RUN, ""]
             if faster := ratios(group, figures, label):
                 cells[1] = f"{np.median(faster):.2f} ({min(faster):.2f} to {max(faster):.2f})"
             rows.append([label, *cells])
@@ -152,13 +161,14 @@ def speed_table(measured: dict[str, dict[str, list[float]]]) -> str:
 
 
 def ratios(group: str, figures: dict[str, list[float]], label: str) -> list[float]:
-    """How many times faster ours, the first of its group, was in each round."""
+    """How many times faster ours, the first of its group, was in each round that both did."""
     ours_label, ours = next(iter(figures.items()))
     theirs = figures[label]
     if label == ours_label or not theirs:
         return []
     power = -1 if UNITS.get(group) == "s" else 1
-    return [(a / b) ** power for a, b in zip(ours, theirs, strict=True)]
+    pairs = zip(ours, theirs, strict=True)
+    return [(a / b) ** power for a, b in pairs if a is not None and b is not None]
 
 
 def time_table(runs: list[Group], accuracy: float = 0.83) -> str:
@@ -185,8 +195,12 @@ def _seconds_to(history: dict[str, list[float]], accuracy: float) -> float | Non
 
 
 def best(runs: list[Group]) -> Group | None:
-    """The runs with the highest mean test accuracy."""
-    return max(runs, key=lambda run: run.mean("test_accuracy").mean, default=None)
+    """The runs with the highest mean test accuracy, of those with the most seeds, up to five."""
+
+    def rank(run: Group) -> tuple[int, float]:
+        return min(len(run.records), 5), run.mean("test_accuracy").mean
+
+    return max(runs, key=rank, default=None)
 
 
 def _markdown(head: tuple, rows: list[list]) -> str:

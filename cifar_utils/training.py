@@ -13,7 +13,7 @@ from keras import ops
 
 from cifar_utils.augmentation import PadCropFlip, build_augmentation
 from cifar_utils.blocks import IMAGE_SHAPE
-from cifar_utils.data import Cifar10, channel_statistics
+from cifar_utils.data import Cifar10, channel_statistics, check_images, fingerprint
 from cifar_utils.initialization import initialize
 from cifar_utils.models import build_model
 from cifar_utils.pipeline import training_input, validation_input
@@ -39,7 +39,7 @@ class Run:
     seconds : float
         Wall-clock time of all epochs, the building of the graph included, validation not.
     images_per_second : float
-        Over the epochs after the first, or over the only one.
+        Over the epochs after the first, or over the only one, small images included.
     precision : str
         The Keras dtype policy that the network was built with.
     """
@@ -59,7 +59,7 @@ def best_precision() -> str:
     ``"mixed_float16"`` on a CUDA GPU, ``"mixed_bfloat16"`` on a processor with bfloat16
     units, else ``"float32"``.
     """
-    if _has_gpu():
+    if has_gpu():
         return "mixed_float16"
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text() if cpuinfo.exists() else ""
@@ -104,8 +104,8 @@ def train(
     Raises
     ------
     ValueError
-        If there are fewer images than a batch, no epochs, labels in another form than
-        class numbers, or the file is of another training.
+        If there are fewer images than a batch, no epochs, images or labels in another form
+        than uint8 pixels and class numbers, or the file is of another training.
     """
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     steps = len(data.x_train) // recipe.batch_size
@@ -114,24 +114,23 @@ def train(
             f"Expected at least {recipe.batch_size} training images, a batch. "
             f"Received: {len(data.x_train)} images."
         )
-    for labels in (data.y_train, data.y_val):
-        if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            raise ValueError(
-                "Expected labels as class numbers, of shape (n,) and an integer dtype; mixup "
-                "and smoothing make one-hot labels of them. "
-                f"Received: shape {labels.shape}, {labels.dtype}."
-            )
+    _check(data.x_train, data.y_train)
+    if len(data.x_val) or len(data.y_val):
+        _check(data.x_val, data.y_val)
     keras.utils.set_random_seed(seed)
     precision = precision or best_precision()
     model = _build(recipe, data, precision)
     augmentation = build_augmentation(recipe.augmentation, seed=seed)
     optimizer = recipe.build_optimizer(recipe.epochs * steps)
+    if precision == "mixed_float16":  # its smallest gradients would be lost
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
 
     identity = recipe.settings() | {
         "seed": seed,
         "precision": precision,
-        "data": data.fingerprint,
+        "backend": keras.backend.backend(),
+        "data": fingerprint(data.x_train, data.y_train),
         "images": len(data.x_train),
     }
     state = _State(Path(resume) if resume else None, identity, augmentation)
@@ -144,7 +143,6 @@ def train(
             ),
             metrics=["accuracy"],
         )
-        optimizer = learner.optimizer  # under float16, Keras has wrapped it
         if not first_epoch:
             state.restore(learner)
         if state.epochs_done < end:
@@ -176,6 +174,7 @@ class _State(keras.callbacks.Callback):
         super().__init__()
         self.path, self.identity = path, identity
         self.history: dict[str, list[float]] = {"seconds": []}
+        self.ended: float | None = None  # when the epoch before had been seen to
         self.alternating = [a for a in augmentation.layers if isinstance(a, PadCropFlip)]
 
     @property
@@ -192,10 +191,13 @@ class _State(keras.callbacks.Callback):
             return
         with np.load(self.path) as kept:
             found = json.loads(str(kept["about"]))
-            if found["identity"] != self.identity:
+            theirs = found["identity"]
+            other = [k for k in self.identity | theirs if self.identity.get(k) != theirs.get(k)]
+            if other:
+                wanted, received = ({k: a.get(k) for k in other} for a in (self.identity, theirs))
                 raise ValueError(
-                    f"Expected {self.path} to hold the state of this training, "
-                    f"{self.identity}. Received: that of {found['identity']}."
+                    f"Expected {self.path} to hold the state of this training, {wanted}. "
+                    f"Received: that of another, {received}. Remove the file to start anew."
                 )
             for i, variable in enumerate(self._variables(learner)):
                 variable.assign(kept[f"v{i}"])
@@ -204,7 +206,8 @@ class _State(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         for layer in self.alternating:
             layer.epoch.assign(epoch)
-        self.seconds, self.start = None, time.perf_counter()
+        # What happens between two epochs is part of the second one.
+        self.seconds, self.start = None, self.ended or time.perf_counter()
 
     def on_test_begin(self, logs=None):
         self.seconds = time.perf_counter() - self.start
@@ -213,8 +216,11 @@ class _State(keras.callbacks.Callback):
         seconds = self.seconds or time.perf_counter() - self.start
         for name, value in {**(logs or {}), "seconds": seconds}.items():
             self.history.setdefault(name, []).append(float(value))
-        if self.path is None:
-            return
+        if self.path is not None:
+            self._keep()
+        self.ended = time.perf_counter()
+
+    def _keep(self) -> None:
         arrays = {
             f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(self._variables(self.model))
         }
@@ -223,6 +229,18 @@ class _State(keras.callbacks.Callback):
         half_written = self.path.with_suffix(f".{os.getpid()}.npz")
         np.savez(half_written, about=about, **arrays)
         half_written.replace(self.path)
+
+
+def _check(images: np.ndarray, labels: np.ndarray) -> None:
+    check_images(images)
+    whole = labels.ndim == 1 and labels.dtype.kind in "iu"
+    if not whole or len(labels) != len(images) or not 0 <= labels.min() <= labels.max() < 10:
+        found = f", from {labels.min()} to {labels.max()}" if labels.size else ""
+        raise ValueError(
+            f"Expected labels of {len(images)} images as class numbers from 0 to 9, of shape (n,) "
+            "and an integer dtype; mixup and smoothing make one-hot labels of them. "
+            f"Received: shape {labels.shape}, {labels.dtype}{found}."
+        )
 
 
 def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
@@ -244,7 +262,7 @@ def _phases(recipe: Recipe) -> Iterator[tuple[int, int, int]]:
     """First epoch, end and side of the images, for each phase that has an epoch."""
     first = 0
     for share, side in (*recipe.sides, (1.0, IMAGE_SHAPE[0])):
-        end = round(share * recipe.epochs)
+        end = recipe.epochs if share == 1 else min(round(share * recipe.epochs), recipe.epochs - 1)
         if end > first:
             yield first, end, side
             first = end
@@ -267,7 +285,8 @@ def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
     return [keras.layers.Resizing(side, side), smaller]
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether the backend of Keras computes on a GPU."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

@@ -38,7 +38,7 @@ def choose_data() -> str:
     if source := os.environ.get("CIFAR_UTILS_SOURCE"):
         return f"the source {source!r}, as CIFAR_UTILS_SOURCE says"
     if folder := find_cifar10():
-        os.environ["CIFAR10_DIR"] = str(folder)
+        os.environ["CIFAR10_DIR"] = str(folder.resolve())  # kernels run elsewhere
         return f"the CIFAR-10 files in {folder}"
     os.environ["CIFAR_UTILS_SOURCE"] = "synthetic"
     return "the drawn stand-in, as CIFAR-10 is not on this machine (`make data` fetches it)"

@@ -12,6 +12,8 @@ from cifar_utils.evaluation import (
     accuracy_interval,
     check_labels,
     classification_table,
+    expected_calibration_error,
+    mean_interval,
     predict_probabilities,
 )
 
@@ -160,3 +162,35 @@ def test_six_views_average_flips_and_shifts_by_one_pixel():
     np.testing.assert_allclose(logits_of(six), as_it_is / 4 + 2 * shifted / 8)
     with pytest.raises(ValueError, match=r"views of 1 or 6. Received: 5"):
         predict_probabilities(Corner(), images, views=5)
+
+
+def test_calibration_error_of_a_network_that_knows_how_sure_it_may_be():
+    probabilities = np.tile([0.8, 0.2], (10, 1))
+    assert expected_calibration_error(np.repeat([0, 1], [8, 2]), probabilities) < 1e-12
+    assert expected_calibration_error(np.repeat([0, 1], [3, 7]), probabilities) == pytest.approx(
+        0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([0, 0, 0], [[5.0, 1.0]] * 3, "rows sum to 1"),  # logits
+        ([0], [[0.5, 0.5]] * 3, "labels of one length"),
+        ([0, 2], [[0.5, 0.5]] * 2, "labels from 0 to 1"),
+        ([0, 1], [0.5, 0.5], r"shape \(n, classes\)"),
+    ],
+)
+def test_calibration_error_refuses_what_are_no_probabilities(labels, probabilities, message):
+    with pytest.raises(ValueError, match=message):
+        expected_calibration_error(np.array(labels), np.array(probabilities))
+
+
+def test_mean_interval_is_students_t():
+    interval = mean_interval([0.80, 0.82, 0.84])
+    # Two degrees of freedom: 4.303 standard errors of 0.02 / sqrt(3).
+    assert interval.mean == pytest.approx(0.82) and interval.reach == pytest.approx(
+        0.0497, abs=1e-4
+    )
+    with pytest.raises(ValueError, match=r"confidence.*1\.5"):
+        mean_interval([0.8, 0.9], confidence=1.5)

@@ -12,6 +12,7 @@ import tarfile
 import threading
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -828,6 +829,17 @@ def test_human_labels_come_through_the_same_door(shares, capsys):
     np.testing.assert_array_equal(first, again)
     assert first.shape == (100, 10) and np.allclose(first.sum(axis=1), 1)
     assert capsys.readouterr().out.count("CC BY-NC-SA 4.0") == 1
+
+
+def test_human_labels_that_another_process_has_just_fetched_are_left_alone(shares):
+    path = cache.own_cache() / storage.CIFAR10H.name
+    with ThreadPoolExecutor() as pool:
+        with cache._changing(cache.own_cache()):  # as the other process does, until it is there
+            waiting = pool.submit(load_cifar10h)
+            time.sleep(0.5)
+            path.write_bytes(shares)
+        assert waiting.result().shape == (100, 10)
+    assert [p.name for p in path.parent.glob(f"{path.name}*")] == [path.name]
 
 
 def test_human_labels_in_a_named_folder_are_read_there(shares, tmp_path, monkeypatch):

@@ -194,3 +194,10 @@ def test_fast_network_gives_the_same_outputs_in_a_fresh_process(pixels, tmp_path
     np.save(images, pixels)
     subprocess.run([sys.executable, "-c", LOAD, model_file, outputs, images], check=True)
     np.testing.assert_array_equal(np.load(outputs), model.predict(pixels, verbose=0))
+
+
+@pytest.mark.parametrize("name", ["plain_cnn", "valid_cnn", "dense_head_cnn"])
+@pytest.mark.parametrize("dropout", [(0.1,), (0.1,) * 5, (0.1, 0.1, 0.1, 1.0), 0.1])
+def test_other_numbers_of_dropout_rates_are_refused(name, dropout):
+    with pytest.raises(ValueError, match=r"Expected (3|4) dropout rates"):
+        build_model(name, dropout=dropout)

@@ -127,7 +127,7 @@ def test_mistakes_come_surest_first():
     ("labels", "probabilities", "message"),
     [
         (LABELS, 5 * PROBABILITIES, "Apply softmax"),
-        (LABELS, PROBABILITIES[:5], r"probabilities of shape \(5, 10\)"),
+        (LABELS, PROBABILITIES[:5], r"12 labels, 5 rows"),
         (LABELS[:5], PROBABILITIES, "5 labels"),
         (LABELS, np.eye(10)[LABELS], "Received: none"),
     ],

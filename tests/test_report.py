@@ -63,7 +63,7 @@ def test_runs_on_few_images_or_the_stand_in_are_no_results(tmp_path):
 
 def test_results_are_rendered_into_readme_and_figures(folder, tmp_path, monkeypatch):
     speeds = {"training": {"ours": [100.0, 50.0], "theirs": [50.0, 10.0], "absent": []}}
-    about = dict.fromkeys(("data", "hardware", "backend", "versions"), "made up")
+    about = {"data": {"name": "cifar10-q75"}, "hardware": {}, "backend": "", "versions": {}}
     ledger.write_record({"kind": "bench", "speeds": speeds} | about, folder)
     monkeypatch.chdir(tmp_path)
     readme = tmp_path / "README.md"
@@ -80,12 +80,18 @@ def test_results_are_rendered_into_readme_and_figures(folder, tmp_path, monkeypa
 
 def test_speeds_are_compared_round_by_round():
     speeds = {
-        "training": {"ours": [100.0, 50.0, 80.0], "theirs": [50.0, 10.0, 80.0], "absent": []},
+        "training": {
+            "ours": [100.0, 50.0, 80.0],
+            "theirs": [50.0, 10.0, 80.0],
+            "absent": [],
+            "unstable": [None, 25.0, None],
+        },
         "recipes": {"short": [100.0, 200.0], "long": [400.0, 400.0]},
     }
-    ours, theirs, absent, short, long = report.speed_table(speeds).splitlines()[2:]
+    ours, theirs, absent, unstable, short, long = report.speed_table(speeds).splitlines()[2:]
     assert ours == "| ours | 80 images/s |  |" and absent == "| absent | not yet run |  |"
     assert theirs == "| theirs | 50 images/s | 2.00 (1.00 to 5.00) |"
+    assert unstable == "| unstable | 25 images/s | 2.00 (2.00 to 2.00) |"
     assert short == "| short | 150 s |  |" and long == "| long | 400 s | 3.00 (2.00 to 4.00) |"
 
 

@@ -211,7 +211,10 @@ def test_precision_can_be_chosen(data):
     ("options", "message"),
     [({"optimizer": "adamw"}, "optimizer.*'adamw'"), ({"schedule": "step"}, "schedule.*'step'"),
      ({"normalization": "l2"}, "normalization.*'l2'"), ({"epochs": -1}, "epochs.*-1"),
-     ({"initialization": "zeros"}, "initialization.*'zeros'"), ({"batch_size": 0}, "size.*0")],
+     ({"initialization": "zeros"}, "initialization.*'zeros'"), ({"batch_size": 0}, "size.*0"),
+     ({"initialization": "whitening"}, "'zscore'.*'unit'"), ({"learning_rate": -1.0}, "rate.*-1"),
+     ({"label_smoothing": 1.5}, "smoothing.*1.5"), ({"sides": ((1.5, 16),)}, "sides.*1.5"),
+     ({"sides": ((0.5, 16), (0.2, 24))}, "rising"), ({"sides": ((0.5, 4),)}, "sides.*4")],
 )  # fmt: skip
 def test_bad_recipes_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
@@ -221,6 +224,44 @@ def test_bad_recipes_are_refused(options, message):
 def test_no_epochs_are_refused_and_not_taken_for_the_recipes_own(data):
     with pytest.raises(ValueError, match=r"epochs.*Received: 0"):
         train(QUICK, data, epochs=0, verbose=0)
+
+
+@pytest.mark.parametrize(("precision", "scaled"), [("mixed_float16", 1), ("float32", 0)])
+def test_float16_is_trained_with_a_scaled_loss(precision, scaled, data, monkeypatch):
+    made, wrapper = [], keras.optimizers.LossScaleOptimizer
+    monkeypatch.setattr(
+        keras.optimizers, "LossScaleOptimizer", lambda inner: made.append(inner) or wrapper(inner)
+    )
+    run = train(QUICK, data, epochs=1, precision=precision, verbose=0)
+    assert len(made) == scaled and np.isfinite(run.history["loss"]).all()
+
+
+def test_state_of_another_split_of_the_same_images_is_refused(data, tmp_path):
+    train(QUICK, data, epochs=1, resume=tmp_path / "state.npz", verbose=0)
+    other = replace(data, x_train=data.x_train[::-1], y_train=data.y_train[::-1])
+    with pytest.raises(ValueError, match=r"\{'data': .* Remove the file to start anew"):
+        train(QUICK, other, epochs=1, resume=tmp_path / "state.npz", verbose=0)
+
+
+def test_labels_and_images_that_do_not_belong_together_are_refused(data):
+    for change in (
+        {"y_train": data.y_train - 1},
+        {"y_train": data.y_train + 1},
+        {"y_train": data.y_train[1:]},
+        {"x_val": data.x_val[:0]},
+    ):
+        with pytest.raises(ValueError, match=r"Expected (labels|images)"):
+            train(QUICK, replace(data, **change), verbose=0)
+    with pytest.raises(ValueError, match="Expected images as a uint8 array"):
+        train(QUICK, replace(data, x_train=data.x_train / 255), verbose=0)
+
+
+def test_a_training_on_small_images_ends_with_whole_ones_however_short():
+    phases = training._phases(replace(QUICK, epochs=1, sides=((0.7, 16),)))
+    assert list(phases) == [(0, 1, 32)]
+    phases = training._phases(replace(QUICK, epochs=10, sides=((0.5, 16), (0.8, 24))))
+    assert list(phases) == [(0, 5, 16), (5, 8, 24), (8, 10, 32)]
+    assert list(training._phases(replace(QUICK, sides=((1.0, 16),)))) == [(0, 3, 16)]
 
 
 @pytest.mark.parametrize("field", ["y_train", "y_val"])
