@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import re
 import statistics
 from pathlib import Path
@@ -179,3 +180,11 @@ def test_every_picture_names_its_data(path):
 @each_and_solutions
 def test_notebook_says_nothing_of_the_machine_it_was_made_on(path):
     assert not re.search(r"/(home|root|tmp|var|work|Users)/", path.read_text(encoding="utf-8"))
+
+
+def test_kernels_are_given_a_relative_folder_as_an_absolute_one(monkeypatch):
+    monkeypatch.delenv("CIFAR_UTILS_SOURCE", raising=False)
+    monkeypatch.setenv("CIFAR10_DIR", "images")
+    monkeypatch.setattr(execute, "find_cifar10", lambda: Path("images"))
+    execute.choose_data()
+    assert Path(os.environ["CIFAR10_DIR"]).is_absolute()
