@@ -603,4 +603,5 @@ print("Exercise 3:", "solved" if solved else "not solved yet")
 # 3. K. He et al., [Identity Mappings in Deep Residual Networks](https://arxiv.org/abs/1603.05027), 2016.
 # 4. [Notebook 02](02_baseline_cnn.ipynb) of this series.
 #
-# **Previous:** [03 · Data augmentation](03_data_augmentation.ipynb)
+# **Previous:** [03 · Data augmentation](03_data_augmentation.ipynb) ·
+# **Next:** [05 · Train faster](05_train_faster.ipynb)
