@@ -53,14 +53,14 @@ def run(images: int, rounds: int, only: str | None = None) -> dict:
     results = {c.group: {} for c in chosen}
     for c in chosen:
         results[c.group][c.label] = []
-    absent = {c for c in chosen if c.needs and importlib.util.find_spec(c.needs) is None}
+    absent = [c for c in chosen if c.needs and importlib.util.find_spec(c.needs) is None]
     for round_ in range(1, rounds + 1):
         for number, c in enumerate(CONTESTANTS):
             if c not in chosen or c in absent:
                 continue
             figure, failure = _in_a_process(number, c, images)
             if figure is None and not failure:
-                absent.add(c)
+                absent.append(c)
                 continue
             results[c.group][c.label].append(figure)
             unit = UNITS.get(c.group, "images/s")

@@ -272,7 +272,8 @@ def test_labels_in_another_form_are_refused(field, data):
 
 
 def test_training_can_start_from_the_images(data):
-    recipe = replace(QUICK, initialization="whitening", learning_rate=0.0, epochs=1)
+    start = {"initialization": "whitening", "normalization": "zscore"}
+    recipe = replace(QUICK, **start, learning_rate=0.0, epochs=1)
     kernel = train(recipe, data, verbose=0).model.get_layer("stage1_conv1").kernel
     np.testing.assert_array_equal(kernel[..., :16], -kernel[..., 16:])
 

@@ -625,7 +625,7 @@ for views in (1, 6):
 # <details><summary>Answer</summary>A convolution's cost is proportional to the places of the
 # map, and to the product of its channels before and after.</details>
 #
-# **3.** A change gains 0.3 points in one run with one seed. What do you know?
+# **3.** A change gains a third of a point in one run with one seed. What do you know?
 #
 # <details><summary>Answer</summary>Little: two runs that differ by the seed alone are as far
 # apart. Train several times with and without it.</details>
