@@ -74,19 +74,17 @@ def run_bench(options: argparse.Namespace) -> None:
 
     data = load_cifar10()
     results = bench.run(options.images, options.rounds, options.only)
-    if options.only:
-        print(speed_table(results))
-        return
-    record = {
-        "kind": "bench",
-        "data": {"name": data.name, "fingerprint": data.fingerprint},
-        "hardware": hardware() | {"accelerator": "none"},
-        "backend": "tensorflow",
-        "versions": versions("torch"),
-        "settings": {"images": options.images, "batch_size": BATCH, "epochs": EPOCHS},
-        "speeds": results,
-    }
-    print(f"wrote {write_record(record, options.results)}")
+    if not options.only:
+        record = {
+            "kind": "bench",
+            "data": {"name": data.name, "fingerprint": data.fingerprint},
+            "hardware": hardware() | {"accelerator": "none"},
+            "backend": "tensorflow",
+            "versions": versions("torch"),
+            "settings": {"images": options.images, "batch_size": BATCH, "epochs": EPOCHS},
+            "speeds": results,
+        }
+        print(f"wrote {write_record(record, options.results)}")
     print(speed_table(results))
 
 

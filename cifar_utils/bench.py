@@ -86,5 +86,6 @@ def _in_a_process(number: int, contestant: Contestant, images: int) -> tuple[flo
         text=True,
     )
     if done.returncode:
-        return None, f"failed: {done.stderr.strip().rpartition(chr(10))[2] or done.returncode}"
+        last_line = done.stderr.strip().rpartition("\n")[2]
+        return None, f"failed: {last_line or done.returncode}"
     return json.loads(done.stdout.rpartition("\n")[2]), ""

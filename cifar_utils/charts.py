@@ -84,16 +84,19 @@ def plot_best_confusion(runs: list[Group]) -> Axes:
 
 def plot_speed(measured: dict[str, dict[str, list[float]]]) -> Axes:
     """How many times faster ours is than each other contestant: median and range."""
-    rows = [
-        (f"{group}: {label}", ratios(group, figures, label))
+    faster = {
+        f"{group}: {label}": ratios_of
         for group, figures in measured.items()
         for label in figures
+        if (ratios_of := ratios(group, figures, label))
+    }
+    medians = np.array([np.median(r) for r in faster.values()])
+    around = [
+        medians - [min(r) for r in faster.values()],
+        [max(r) for r in faster.values()] - medians,
     ]
-    labels, found = zip(*[(label, r) for label, r in rows if r], strict=True)
-    medians = np.array([np.median(r) for r in found])
-    around = [medians - [min(r) for r in found], [max(r) for r in found] - medians]
-    _, ax = plt.subplots(figsize=(8, 0.8 + 0.3 * len(labels)), layout="constrained")
-    ax.errorbar(medians, labels, xerr=around, fmt="o", capsize=3)
+    _, ax = plt.subplots(figsize=(8, 0.8 + 0.3 * len(faster)), layout="constrained")
+    ax.errorbar(medians, list(faster), xerr=around, fmt="o", capsize=3)
     ax.axvline(1, color="black", linestyle="--", linewidth=1)
     ax.invert_yaxis()
     ax.set_xscale("log")

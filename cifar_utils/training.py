@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from cifar_utils.augmentation import PadCropFlip, build_augmentation
-from cifar_utils.blocks import IMAGE_SHAPE
+from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
 from cifar_utils.data import Cifar10, channel_statistics, check_images, fingerprint
 from cifar_utils.initialization import initialize
 from cifar_utils.models import build_model
@@ -234,11 +234,16 @@ class _State(keras.callbacks.Callback):
 def _check(images: np.ndarray, labels: np.ndarray) -> None:
     check_images(images)
     whole = labels.ndim == 1 and labels.dtype.kind in "iu"
-    if not whole or len(labels) != len(images) or not 0 <= labels.min() <= labels.max() < 10:
+    if (
+        not whole
+        or len(labels) != len(images)
+        or not 0 <= labels.min() <= labels.max() < NUM_CLASSES
+    ):
         found = f", from {labels.min()} to {labels.max()}" if labels.size else ""
         raise ValueError(
-            f"Expected labels of {len(images)} images as class numbers from 0 to 9, of shape (n,) "
-            "and an integer dtype; mixup and smoothing make one-hot labels of them. "
+            f"Expected labels of {len(images)} images as class numbers from 0 to "
+            f"{NUM_CLASSES - 1}, of shape (n,) and an integer dtype; mixup "
+            "and smoothing make one-hot labels of them. "
             f"Received: shape {labels.shape}, {labels.dtype}{found}."
         )
 

@@ -30,6 +30,7 @@ from cifar_utils.data import find_cifar10
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "src"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+AT_ONCE = {"smoke": 2, "full": 1}  # timings of a full run are results
 CELL_TIMEOUT = {"smoke": 300, "full": 3600}  # seconds
 
 
@@ -173,7 +174,7 @@ def check(notebooks: list[Path]) -> int:
         flush=True,
     )
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-kernel-name=python3"]
-    options += ["--numprocesses=2", "--dist=loadfile"]
+    options += [f"--numprocesses={AT_ONCE['smoke']}", "--dist=loadfile"]
     timeout = f"--nbval-cell-timeout={CELL_TIMEOUT['smoke']}"
     command = [sys.executable, "-m", "pytest", *options, timeout]
     return subprocess.run([*command, *map(str, notebooks)], check=False).returncode
@@ -227,8 +228,7 @@ def main() -> int:
         (script, target, CELL_TIMEOUT[options.profile], options.output is not None)
         for script, target in zip(scripts, targets, strict=True)
     ]
-    # Timings of a full run are results, so that there one notebook runs at a time.
-    failed = asyncio.run(execute_all(jobs, 2 if options.profile == "smoke" else 1))
+    failed = asyncio.run(execute_all(jobs, AT_ONCE[options.profile]))
     kinds = (
         "Executed notebooks and web pages" if options.output else "Executed notebooks"
     )
