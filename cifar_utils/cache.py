@@ -1,14 +1,11 @@
 """Where CIFAR-10 is on this machine, and how it gets there.
 
-The package's own cache holds the official files and a list of what they are. The list
-makes reading quick (unchanged files are not hashed again) and repair possible (changed
-ones are noticed). Only one process at a time changes the cache; whatever moment it is
-killed at, the next one finds either the old state or the new.
+The package's own cache holds the official files and their inventory. Only one process at
+a time changes the cache; whatever moment it is killed at, the next one finds either the
+old state or the new.
 """
 
-import hashlib
 import itertools
-import json
 import os
 import shutil
 import tarfile
@@ -21,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_utils import storage
+from cifar_utils.inventory import LIST, file_states, is_sound, read_list, write_list
 from cifar_utils.storage import (
     BATCHES,
     FILES,
@@ -32,7 +30,6 @@ from cifar_utils.storage import (
     sha256_of,
 )
 
-LIST = ".cifar_utils"  # a SHA-256, and the JSON that it is of
 SCRATCH = ".extracting-"
 SLOW_LOCK = 3  # seconds after which a waiting process says so
 
@@ -52,7 +49,7 @@ def find_cifar10(data_dir: str | os.PathLike | None = None) -> Path | None:
         return batches_folder(Path(data_dir), "data_dir")
     if os.environ.get("CIFAR10_DIR"):
         return batches_folder(Path(os.environ["CIFAR10_DIR"]), "CIFAR10_DIR")
-    if _sound(own_cache() / FOLDER):
+    if is_sound(own_cache() / FOLDER):
         return own_cache() / FOLDER
     return next((folder for folder in _keras_folders() if not missing(folder)), None)
 
@@ -89,7 +86,7 @@ def fetch_cifar10(sources: Sequence[str] | None = None) -> Path:
     """
     cache = own_cache()
     with _changing(cache, storage.ARCHIVE):
-        if not _sound(cache / FOLDER):
+        if not is_sound(cache / FOLDER):
             archive = cache / _fetched(storage.ARCHIVE)
             _sweep(cache)
             _fetch(storage.ARCHIVE, archive, sources)
@@ -106,8 +103,8 @@ def read_cifar10(
     Files of our own that are as they were when they were unpacked are not hashed again.
     If Keras' cache turns out to be damaged, the files are fetched into our own.
     """
-    kept = _read_list(folder) if folder == own_cache() / FOLDER else None
-    if kept is not None and _states(folder) == kept["states"]:
+    kept = read_list(folder) if folder == own_cache() / FOLDER else None
+    if kept is not None and file_states(folder) == kept["states"]:
         with suppress(OSError, ValueError):  # gone or cut just now: to be named below
             return storage.read_indexed(folder, split, kept["splits"][split])
     try:
@@ -124,7 +121,7 @@ def verify(folder: Path) -> list[str]:
 
     If there are any, the next load hashes all files too, and fetches them anew.
     """
-    kept = _read_list(folder)
+    kept = read_list(folder)
     if kept is None:
         if (folder / LIST).exists():
             return [LIST]
@@ -132,7 +129,7 @@ def verify(folder: Path) -> list[str]:
     damaged = [name for name in BATCHES if sha256_of(folder / name) != kept["files"][name]]
     if damaged:
         with suppress(OSError):
-            _write_list(folder, kept | {"states": {}})
+            write_list(folder, kept | {"states": {}})
     return damaged
 
 
@@ -244,7 +241,7 @@ def _install(archive: Path, cache: Path) -> None:
             )
         files = {name: sha256_of(aside / name) for name in BATCHES}
         splits = {split: storage.index_split(aside, split) for split in FILES}
-        _write_list(aside, {"files": files, "splits": splits, "states": _states(aside)})
+        write_list(aside, {"files": files, "splits": splits, "states": file_states(aside)})
         if (cache / FOLDER).exists() and not (cache / FOLDER / LIST).exists():
             _set_aside(cache / FOLDER)  # it was not us who put it there
         if not (cache / FOLDER).exists():
@@ -270,58 +267,6 @@ def _sweep(cache: Path) -> None:
     """Remove what killed processes left behind. Only the lock's holder may."""
     for aside in cache.glob(f"{SCRATCH}*"):
         shutil.rmtree(aside, ignore_errors=True)
-
-
-# ---------------------------------------------------------------- looking at it
-
-
-def _sound(folder: Path) -> bool:
-    """Whether our own folder has all files, each as it was when it was unpacked."""
-    if missing(folder):
-        return False
-    kept = _read_list(folder)
-    if kept is None:  # not filled by us: read like a named folder. Or a list that is broken
-        return not (folder / LIST).exists()
-    if _states(folder) == kept["states"]:
-        return True
-    if any(sha256_of(folder / name) != kept["files"][name] for name in BATCHES):
-        return False
-    with suppress(OSError):  # copied, or touched; in a read-only cache, hash next time too
-        _write_list(folder, kept | {"states": _states(folder)})
-    return True
-
-
-def _states(folder: Path) -> dict[str, list[int]]:
-    """Size and time of change of each file."""
-    found = {}
-    for name in BATCHES:
-        with suppress(OSError):
-            state = (folder / name).stat()
-            found[name] = [state.st_size, state.st_mtime_ns]
-    return found
-
-
-def _read_list(folder: Path) -> dict | None:
-    """The list as it was written; None if it is not there, or not as it was."""
-    try:
-        digest, content = (folder / LIST).read_text(encoding="utf-8").split("\n", 1)
-    except (OSError, ValueError):
-        return None
-    return json.loads(content) if digest == _digest(content) else None
-
-
-def _write_list(folder: Path, content: dict) -> None:
-    text = json.dumps(content, indent=1)
-    half_written = folder / f"{LIST}.{os.getpid()}"
-    with half_written.open("w", encoding="utf-8") as file:
-        file.write(f"{_digest(text)}\n{text}")
-        file.flush()
-        os.fsync(file.fileno())
-    half_written.replace(folder / LIST)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _unavailable(remote: Remote, reasons: dict[str, str], problem: str = "") -> DatasetError:

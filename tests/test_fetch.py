@@ -23,7 +23,7 @@ from damage import damage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cifar_utils import cache, data, fetch, storage
+from cifar_utils import cache, data, fetch, inventory, storage
 from cifar_utils.__main__ import main
 from cifar_utils.data import (
     DatasetError,
@@ -596,7 +596,8 @@ def test_unchanged_files_are_not_hashed_again_and_touched_ones_are(filled, small
         hashed.append(path.name)
         return sha256_of(path)
 
-    monkeypatch.setattr(cache, "sha256_of", noticed)
+    for module in (cache, inventory):
+        monkeypatch.setattr(module, "sha256_of", noticed)
     monkeypatch.setattr(storage, "_is_official", noticed)
     loaded = load_cifar10(val_size=0)
     np.testing.assert_array_equal(loaded.x_train, small.x)
