@@ -255,8 +255,11 @@ def _load_keras(_: int) -> float:
 
 
 ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+# TensorFlow and PyTorch in one process can abort it: both may bring LLVM.
+WITHOUT_TENSORFLOW = {"KERAS_BACKEND": "torch"}
 _own_input = partial(_keras, own_input=True)
 _fused = partial(_own_input, fused=True)
+_torch_compiled = partial(_torch, compiled=True)
 CONTESTANTS = (
     Contestant("training", "ours, augmentation included", _ours, ONEDNN),
     Contestant("training", "the same network, stock Keras, fit on arrays", _keras),
@@ -265,8 +268,8 @@ CONTESTANTS = (
     Contestant("training", "+ fused normalisation", _fused, ONEDNN),
     Contestant("training", "+ the machine's best precision", _best_keras, ONEDNN),
     Contestant("training", "fused, float32, GELU", partial(_fused, activation="gelu"), ONEDNN),
-    Contestant("training", "PyTorch, eager", _torch, needs="torch"),
-    Contestant("training", "PyTorch, compiled", partial(_torch, compiled=True), needs="torch"),
+    Contestant("training", "PyTorch, eager", _torch, WITHOUT_TENSORFLOW, "torch"),
+    Contestant("training", "PyTorch, compiled", _torch_compiled, WITHOUT_TENSORFLOW, "torch"),
     Contestant("recipes", f"{NETWORK}, all its epochs", _whole_recipe, ONEDNN),
     Contestant("recipes", "s3's ten epochs (from two), stock Keras, fit on arrays", _stock_s3),
     Contestant("augmentation", "crop and flip, ours", partial(_augment, names=("crop_flip",))),
