@@ -94,6 +94,8 @@ def render_results(options: argparse.Namespace) -> None:
     from cifar_utils.report import render_tables, tables
 
     readme = Path("README.md")
+    if not readme.exists():
+        raise ValueError(f"Expected the checkout's folder, with README.md. Received: {Path.cwd()}.")
     text = render_tables(readme.read_text(encoding="utf-8"), tables(options.results))
     readme.write_text(text, encoding="utf-8")
     for path in (readme, *draw(options.results, Path("figures"))):

@@ -10,19 +10,20 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.plotting import label_source, plot_confusion_matrix
-from cifar_utils.report import Group, best, groups, ratios, speeds
+from cifar_utils.report import Group, best, groups, on_one_data_set, ratios, speeds
 
 
 def draw(results: Path | None, figures: Path) -> Iterator[Path]:
     """Draw each figure that there are records for; yield the path of each one written."""
-    runs, measured = groups(results), speeds(results)
+    runs, measured = on_one_data_set(groups(results)), speeds(results)
     charts = []
     if runs:
         charts += [
             ("accuracy_against_cost", plot_cost, runs),
             ("learning_curves", plot_curves, runs),
-            ("confusion_matrix", plot_best_confusion, runs),
         ]
+    if best(runs):
+        charts.append(("confusion_matrix", plot_best_confusion, runs))
     if measured:
         charts.append(("speed", plot_speed, measured))
     figures.mkdir(exist_ok=True)
@@ -41,31 +42,39 @@ def plot_cost(runs: list[Group]) -> Axes:
         accuracy = run.mean("test_accuracy")
         reach = 100 * accuracy.reach if accuracy.runs > 1 else 0
         label = f"{run.first['recipe']} ({accuracy.runs})"
+        mean = np.mean(run.seconds)
+        spread = [[mean - min(run.seconds)], [max(run.seconds) - mean]]
         ax.errorbar(
-            run.seconds, 100 * accuracy.mean, reach, fmt=marker, capsize=3, ls="", label=label
+            mean, 100 * accuracy.mean, reach, spread, fmt=marker, capsize=3, ls="", label=label
         )
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    ax.margins(x=0.15)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(xlabel="training time (seconds)", ylabel="test accuracy (%), mean and 95 % interval")
-    ax.grid(alpha=0.3, which="both")
+    ax.set(
+        xlabel="training time (seconds), mean and range",
+        ylabel="test accuracy (%), mean and 95 % interval",
+    )
+    ax.grid(alpha=0.3)
     ax.legend(fontsize=8, title="recipe (seeds)", loc="center left", bbox_to_anchor=(1, 0.5))
     label_source(ax, runs[0].first["data"]["name"])
     return ax
 
 
 def plot_curves(runs: list[Group]) -> Axes:
-    """Validation accuracy after each epoch, the mean over the seeds."""
+    """Validation accuracy after each epoch: mean and range of the seeds."""
     _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
     validated = [run for run in runs if run.mean("val_accuracy")]
     for run, style in zip(validated, ("o-", "s--", "D-.", "^:", "v-", "P--") * 9, strict=False):
-        curves = [record["history"]["val_accuracy"] for record in run.records]
+        curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])
         epochs = range(1, run.first["epochs"] + 1)
-        ax.plot(
-            epochs, 100 * np.mean(curves, axis=0), style, markersize=3, label=run.first["recipe"]
-        )
-    ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean of the seeds")
+        label = run.first["recipe"]
+        for share, side in run.first["settings"].get("sides", ()):
+            label += f"\n(the first {share:.0%} at {side} × {side} pixels)"
+        ax.plot(epochs, curves.mean(axis=0), style, markersize=3, label=label)
+        ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), alpha=0.2)
+    ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean and range")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

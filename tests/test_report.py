@@ -53,6 +53,35 @@ def test_runs_that_differ_in_more_than_the_seed_are_not_averaged(folder):
     assert sorted(len(group.records) for group in report.groups(folder)) == [1, 1, 1, 3]
 
 
+def test_the_order_in_which_a_record_was_written_makes_no_difference(folder):
+    record = make_record(seed=9)
+    record["hardware"] = dict(reversed(record["hardware"].items()))
+    ledger.write_record(record, folder)
+    assert sorted(len(group.records) for group in report.groups(folder)) == [1, 4]
+
+
+def test_the_validation_images_choose_the_best_not_the_test_images(tmp_path):
+    for recipe, validated, tested in (("one", 0.8, 0.7), ("two", 0.7, 0.9)):
+        record = make_record(recipe, val_accuracy=validated, test_accuracy=tested)
+        ledger.write_record(record, tmp_path)
+    ledger.write_record(make_record("three", val_accuracy=None, test_accuracy=0.99), tmp_path)
+    assert report.best(report.groups(tmp_path)).first["recipe"] == "one"
+
+
+def test_two_data_sets_are_not_compared(folder):
+    data = {"name": "cifar10", "fingerprint": "1", "train_images": 45_000}
+    ledger.write_record(make_record("valid_cnn_tuned", accuracy=0.99, data=data), folder)
+    found = report.tables(folder)
+    assert "99.0 %" not in found["systems"] and "99.0 %" in found["runs"]
+    assert len(report.on_one_data_set(report.groups(folder))) == 2
+
+
+def test_seconds_come_with_their_range(folder):
+    ledger.write_record(make_record("resnet20", seed=0, train_seconds=1000.0), folder)
+    ledger.write_record(make_record("resnet20", seed=1, train_seconds=2000.0), folder)
+    assert "| 1,500 (1,000 to 2,000) |" in report.tables(folder)["runs"]
+
+
 def test_runs_on_few_images_or_the_stand_in_are_no_results(tmp_path):
     data = {"name": "cifar10-q75", "fingerprint": "0", "train_images": 500}
     ledger.write_record(make_record(data=data), tmp_path)
@@ -85,11 +114,16 @@ def test_speeds_are_compared_round_by_round():
             "theirs": [50.0, 10.0, 80.0],
             "absent": [],
             "unstable": [None, 25.0, None],
+            "broken": [None, None, None],
         },
         "recipes": {"short": [100.0, 200.0], "long": [400.0, 400.0]},
     }
-    ours, theirs, absent, unstable, short, long = report.speed_table(speeds).splitlines()[2:]
-    assert ours == "| ours | 80 images/s |  |" and absent == "| absent | not yet run |  |"
+    ours, theirs, absent, unstable, broken, short, long = report.speed_table(speeds).splitlines()[
+        2:
+    ]
+    assert ours == "| ours | 80 images/s |  |"
+    assert absent == "| absent | can't run on this machine |  |"
+    assert broken == "| broken | failed |  |"
     assert theirs == "| theirs | 50 images/s | 2.00 (1.00 to 5.00) |"
     assert unstable == "| unstable | 25 images/s | 2.00 (2.00 to 2.00) |"
     assert short == "| short | 150 s |  |" and long == "| long | 400 s | 3.00 (2.00 to 4.00) |"
@@ -100,6 +134,12 @@ def test_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it():
     assert report._seconds_to(history, 0.83) == 15
     assert report._seconds_to(history, 0.9) == 25
     assert report._seconds_to(history, 0.91) is None
+
+
+def test_results_outside_a_checkout_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["results"]) == 1
+    assert "with README.md" in capsys.readouterr().err
 
 
 def test_text_without_a_place_for_the_tables_is_refused():
