@@ -6,7 +6,17 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("cifar_utils")
 class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises linearly to the start of another schedule, then is that."""
+    """A linear warm-up, then another schedule.
+
+    Parameters
+    ----------
+    start : float
+        The rate of the first step.
+    steps : int
+        Of the warm-up, which ends at the other schedule's first rate.
+    after : keras.optimizers.schedules.LearningRateSchedule
+        Its step 0 is the step after the warm-up.
+    """
 
     def __init__(self, start: float, steps: int, after):
         self.start, self.steps, self.after = start, steps, after
@@ -40,10 +50,21 @@ class LookaheadSGD(keras.optimizers.SGD):
     learning_rate, **kwargs
         As for ``keras.optimizers.SGD``.
     steps : int
-        Of the whole training.
+        Of the whole training; in further ones, the share stays as it is at its end.
     every : int
+        Steps from one average to the next.
     hold : float
-        Share of the slow weights that is kept at the end, 0 to 1.
+        Share of the slow weights that is kept at the end, 0 to 1. The source's 0.95⁵.
+
+    Raises
+    ------
+    ValueError
+        If a number of steps is below 1, or the share not from 0 to 1.
+
+    Notes
+    -----
+    Unlike in the source, the moving statistics of batch normalisation are not averaged: they
+    are averages already.
 
     References
     ----------
@@ -52,6 +73,11 @@ class LookaheadSGD(keras.optimizers.SGD):
     """
 
     def __init__(self, learning_rate, *, steps: int, every: int = 5, hold: float = 0.77, **kwargs):
+        if steps < 1 or every < 1 or not 0 <= hold <= 1:
+            raise ValueError(
+                "Expected steps and every of 1 at least, and hold from 0 to 1. "
+                f"Received: {steps!r}, {every!r} and {hold!r}."
+            )
         super().__init__(learning_rate, **kwargs)
         self.steps, self.every, self.hold = steps, every, hold
 
@@ -66,9 +92,10 @@ class LookaheadSGD(keras.optimizers.SGD):
     def update_step(self, gradient, variable, learning_rate):
         super().update_step(gradient, variable, learning_rate)
         slow = self.slow[self._get_variable_index(variable)]
-        step = ops.cast(self.iterations + 1, variable.dtype)
-        kept = self.hold * (step / self.steps) ** 3
+        step = self.iterations + 1
         due = step % self.every == 0
+        progress = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
+        kept = ops.cast(self.hold * progress**3, variable.dtype)
         average = kept * slow + (1 - kept) * variable
         self.assign(slow, ops.where(due, average, slow))
         self.assign(variable, ops.where(due, average, variable))

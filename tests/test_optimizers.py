@@ -36,6 +36,17 @@ def test_lookahead_that_holds_nothing_is_sgd():
     np.testing.assert_allclose(held, descend(keras.optimizers.SGD(**options), 10), rtol=1e-6)
 
 
+def test_lookahead_beyond_its_steps_holds_what_it_held_at_their_end():
+    path = descend(LookaheadSGD(0.5, steps=1, every=1, hold=0.5), 8)
+    np.testing.assert_allclose(path, 0.75 ** np.arange(1, 9), rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 5, "every": 0}, {"steps": 5, "hold": 2}])
+def test_lookahead_refuses_what_is_no_average(wrong):
+    with pytest.raises(ValueError, match="Expected steps and every of 1 at least, and hold from"):
+        LookaheadSGD(0.1, **wrong)
+
+
 def test_lookahead_is_saved_with_its_model(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     model.compile(LookaheadSGD(0.1, steps=20, every=3, hold=0.5), "mse")
