@@ -62,6 +62,7 @@ def _keras(images: int, *, own_input=False, fused=False, precision="float32", ac
     import keras
     import tensorflow as tf
 
+    from cifar_utils.layers import with_stock_layers
     from cifar_utils.models import build_model
     from cifar_utils.pipeline import untuned
 
@@ -80,22 +81,6 @@ def _keras(images: int, *, own_input=False, fused=False, precision="float32", ac
     else:
         model.fit(x, y, BATCH, epochs=EPOCHS, verbose=0)
     return EPOCHS * len(x) / (time.perf_counter() - start)
-
-
-def with_stock_layers(model):
-    """A copy of a network with Keras' own batch normalisation and new first weights."""
-    import keras
-
-    from cifar_utils.layers import FusedBatchNormalization
-
-    def stock(layer):
-        config = layer.get_config()
-        if not isinstance(layer, FusedBatchNormalization):
-            return layer.__class__.from_config(config)
-        del config["offset_rate"]
-        return keras.layers.BatchNormalization.from_config(config)
-
-    return keras.models.clone_model(model, clone_function=stock)
 
 
 def _best_keras(images: int) -> float | None:
@@ -129,6 +114,8 @@ def _torch(images: int, compiled: bool = False) -> float:
             modules.append(nn.BatchNorm2d(channels, momentum=1 - layer.momentum))
         elif kind in TORCH_LAYERS:
             modules += [getattr(nn, name)(*options) for name, *options in TORCH_LAYERS[kind]]
+        elif kind not in ("InputLayer", "Rescaling", "Normalization", "Dense"):
+            raise ValueError(f"Expected layers that PyTorch has, too. Received: {kind}.")
     model = nn.Sequential(*modules, nn.Linear(channels, 10)).to(memory_format=torch.channels_last)
     step_model = torch.compile(model) if compiled else model
     optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
@@ -178,6 +165,7 @@ def _stock_s3(_: int) -> float:
     """
     import keras
 
+    from cifar_utils.layers import with_stock_layers
     from cifar_utils.models import build_model
     from cifar_utils.recipes import RECIPES
 
@@ -212,9 +200,9 @@ AMOUNTS = {"crop_flip": 4, "flip": 0, "shift": 0.125, "rotation": 15}
 
 
 def _generator(images: int) -> float:
-    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+    import tensorflow as tf
 
-    generator = ImageDataGenerator(
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(
         width_shift_range=4, height_shift_range=4, horizontal_flip=True, fill_mode="reflect"
     )
     stream = generator.flow(_noise(BATCH)[0], batch_size=BATCH)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-IMAGES = 5_000  # whose patches are decomposed; more change little
+IMAGES = 5_000  # whose patches are decomposed, as in the source
 EPSILON = 5e-4  # added to the eigenvalues: the weakest patterns are mostly noise
 
 
@@ -13,8 +13,8 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
 
     The first convolution becomes a whitening one: its filters are the principal
     components of the images' patches, strongest first, each divided by its standard
-    deviation, and their negatives, so that its outputs are uncorrelated and of like
-    size. Later convolutions pass their inputs on: filter i starts as the identity of
+    deviation, so that these outputs are uncorrelated and of like size; then come their
+    negatives. Later convolutions pass their inputs on: filter i starts as the identity of
     channel i, and where there are more filters than channels, the others stay random.
     1x1 convolutions stay as they are.
 
@@ -22,7 +22,7 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     ----------
     model : keras.Model
         With a layer named ``scaling``, behind which the patches are taken. It should give
-        z-scores: what is decomposed are squares and products, not distances from a mean.
+        z-scores: no mean is subtracted before patches are decomposed.
     images : ndarray of uint8, shape (n, 32, 32, 3)
         Of the training split alone. The first 5,000 are used.
 

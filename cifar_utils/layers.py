@@ -6,13 +6,13 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("cifar_utils")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation of feature maps in one kernel instead of a dozen.
+    """Batch normalisation of feature maps in one kernel instead of several.
 
     Keras composes batch normalisation of elementary operations, each of which reads
     and writes the whole map. TensorFlow has one kernel for all of it, which this layer
     calls. Weights, outputs, gradients, moving statistics and arguments are those of
     ``keras.layers.BatchNormalization``, up to rounding; the statistics are computed in
-    float32 under every precision. Inputs that are no maps of shape (n, height, width,
+    float32 under every precision. Inputs that are not of shape (n, height, width,
     channels), masks, synchronised statistics, float64 and other backends than TensorFlow
     are left to the parent class.
 
@@ -23,6 +23,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         stored divided by the square root of this. 1 is Keras' behaviour.
     **kwargs
         As for ``keras.layers.BatchNormalization``.
+
+    Raises
+    ------
+    ValueError
+        If ``offset_rate`` is not above 0.
 
     References
     ----------
@@ -91,3 +96,26 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
                 now = ops.cast(now, moving.dtype)
                 moving.assign(moving * self.momentum + now * (1 - self.momentum))
         return outputs
+
+
+def with_stock_layers(model: keras.Model) -> keras.Model:
+    """A copy of a network with Keras' own batch normalisation, and new initial weights.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional.
+
+    Returns
+    -------
+    keras.Model
+    """
+
+    def stock(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if not isinstance(layer, FusedBatchNormalization):
+            return layer.__class__.from_config(config)
+        del config["offset_rate"]
+        return keras.layers.BatchNormalization.from_config(config)
+
+    return keras.models.clone_model(model, clone_function=stock)

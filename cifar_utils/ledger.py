@@ -1,4 +1,4 @@
-"""The ledger: one JSON file a measured run, behind every number of the series.
+"""The ledger: one JSON file per measured run, behind every number of the series.
 
 A record says what was run, on what, and what came out. It carries a checksum, so that
 a file that was cut short or edited by hand is noticed when it is read.
@@ -106,14 +106,15 @@ def read_records(folder: Path | None = None, **wanted) -> list[dict]:
     return sorted(chosen, key=lambda r: (r["kind"], r.get("recipe", ""), r.get("seed", 0)))
 
 
-def hardware() -> dict[str, str | int | float]:
+def hardware() -> dict[str, str | int | float | None]:
     """Return what this machine computes with.
 
     Returns
     -------
     dict
-        ``processor`` (its model), ``cores`` that this process may use, ``memory_gib``,
-        and ``accelerator``: the first CUDA GPU's model, or ``"none"``.
+        ``processor`` (its model), ``cores`` that this process may use, ``memory_gib``
+        (None where the system does not tell), and ``accelerator``: the first CUDA GPU's
+        model, or ``"none"``.
 
     Examples
     --------
@@ -171,11 +172,11 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory_gib() -> float:
+def _memory_gib() -> float | None:
     try:
         pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return float("nan")
+        return None
     return round(pages * size / 2**30, 1)
 
 

@@ -15,7 +15,10 @@ EVALUATION_BATCH = 500
 
 
 def training_input(recipe: Recipe, data: Cifar10, seed: int, first_epoch: int):
-    """The stream of :func:`training_batches`, in the form that the backend takes."""
+    """The stream of :func:`training_batches`, in the form that the backend takes.
+
+    It can be gone through once.
+    """
     batches = training_batches(recipe, data, seed, first_epoch)
     if keras.backend.backend() != "tensorflow":
         return batches
@@ -69,7 +72,16 @@ def untuned(dataset):
 def training_batches(
     recipe: Recipe, data: Cifar10, seed: int, first_epoch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches without end, in an order that follows from the seed and the epoch."""
+    """Batches without end, in an order that follows from the seed and the epoch.
+
+    Yields
+    ------
+    images : ndarray, shape (batch_size, 32, 32, 3)
+        uint8; float32 under mixup.
+    labels : ndarray of float32, shape (batch_size, 10)
+        One-hot, or mixed. What is left of an epoch's images after whole batches is left
+        out; it is others in each epoch.
+    """
     one_hot = np.eye(NUM_CLASSES, dtype=np.float32)
     size = recipe.batch_size
     for epoch in itertools.count(first_epoch):
