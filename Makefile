@@ -17,7 +17,7 @@ test: $(READY) lint  ## unit tests, doctests, then every notebook under nbval
 data: $(READY)  ## fetch CIFAR-10, unless it is here
 	@$(BIN)/python -m cifar_utils data
 
-notebooks: $(READY)  ## run the series in full, in place (tens of minutes)
+notebooks: $(READY)  ## run the series in full, in place (80 minutes on two cores)
 	@$(BIN)/python notebooks/execute.py --profile full
 
 results: $(READY)  ## render the README's tables and figures/ from the ledger
@@ -29,8 +29,8 @@ lab: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 
-clean:
-	rm -rf build .venv
+clean:  ## leaves build/runs, where unfinished trainings are kept
+	rm -rf .venv $(filter-out build/runs,$(wildcard build/*))
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \
