@@ -67,25 +67,27 @@ def run_recipe(options: argparse.Namespace) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    """Measure speed side by side; write a record, unless only a part was measured."""
+    """Measure speed side by side; keep a record, unless only a part is measured."""
     from cifar_utils import bench
     from cifar_utils.contestants import BATCH, EPOCHS
     from cifar_utils.report import speed_table
 
     data = load_cifar10()
-    results = bench.run(options.images, options.rounds, options.only)
-    if not options.only:
-        record = {
-            "kind": "bench",
-            "data": {"name": data.name, "fingerprint": data.fingerprint},
-            "hardware": hardware() | {"accelerator": "none"},
-            "backend": "tensorflow",
-            "versions": versions("torch"),
-            "settings": {"images": options.images, "batch_size": BATCH, "epochs": EPOCHS},
-            "speeds": results,
-        }
-        print(f"wrote {write_record(record, options.results)}")
-    print(speed_table(results))
+    record = {
+        "kind": "bench",
+        "data": {"name": data.name, "fingerprint": data.fingerprint},
+        "hardware": hardware() | {"accelerator": "none"},
+        "backend": "tensorflow",
+        "versions": versions("torch"),
+        "settings": {"images": options.images, "batch_size": BATCH, "epochs": EPOCHS},
+    }
+    written = None
+    for results in bench.run(options.images, options.rounds, options.only):
+        if not options.only:  # rounds are long: what one has measured is not to be lost
+            before, written = written, write_record(record | {"speeds": results}, options.results)
+            if before:
+                before.unlink()
+    print(f"{speed_table(results)}\n{f'wrote {written}' if written else 'wrote no record'}")
 
 
 def render_results(options: argparse.Namespace) -> None:

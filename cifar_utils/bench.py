@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from cifar_utils.contestants import BATCH, CONTESTANTS, UNITS, Contestant
 
@@ -21,7 +22,7 @@ ENVIRONMENT = {
 }
 
 
-def run(images: int, rounds: int, only: str | None = None) -> dict:
+def run(images: int, rounds: int, only: str | None = None) -> Iterator[dict]:
     """Let all contestants take turns.
 
     Parameters
@@ -32,12 +33,12 @@ def run(images: int, rounds: int, only: str | None = None) -> dict:
     only : str, optional
         One group alone: one of :func:`group_names`.
 
-    Returns
-    -------
+    Yields
+    ------
     dict
-        ``{group: {label: [one figure a round]}}``, in images a second unless ``UNITS``
-        says otherwise; None for a round in which a contestant failed, and an empty list
-        for one that can't run here.
+        After each round, what there is so far: ``{group: {label: [one figure per round]}}``,
+        in images per second unless ``UNITS`` says otherwise; None for a round in which a
+        contestant failed, and an empty list for one that can't run here.
 
     Raises
     ------
@@ -66,9 +67,9 @@ def run(images: int, rounds: int, only: str | None = None) -> dict:
             unit = UNITS.get(c.group, "images/s")
             told = failure or f"{figure:,.0f} {unit}"
             print(f"round {round_}: {c.label}: {told}", flush=True)
+        yield results
     for c in absent:
         print(f"left out: {c.label}, which can't run here", flush=True)
-    return results
 
 
 def group_names() -> list[str]:

@@ -85,7 +85,7 @@ def train(
     data : Cifar10
         Training images and, if there are any, validation images.
     seed : int
-        Decides the first weights, the order of the images and all random transforms.
+        Decides the initial weights, the order of the images and all random transforms.
     epochs : int, optional
         Instead of the recipe's; schedules are stretched to them.
     precision : str, optional

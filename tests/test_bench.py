@@ -1,11 +1,13 @@
 """The bench runs its contestants in turns, each in a process of its own."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
 
-from cifar_utils import bench
+from cifar_utils import __main__, bench, ledger
 from cifar_utils.contestants import CONTESTANTS
+from cifar_utils.data import load_cifar10
 
 
 def only(monkeypatch, label, **changes):
@@ -19,7 +21,8 @@ def only(monkeypatch, label, **changes):
 @pytest.mark.parametrize("label", ["Keras' ImageDataGenerator", "crop and flip, ours"])
 def test_contestant_gives_a_figure_in_each_round(label, monkeypatch, capsys):
     only(monkeypatch, label)
-    figures = bench.run(images=512, rounds=2, only="one")["one"][label]
+    *_, last = bench.run(images=512, rounds=2, only="one")
+    figures = last["one"][label]
     assert len(figures) == 2 and all(figure > 100 for figure in figures)
     assert capsys.readouterr().out.count(f"{label}: ") == 2
 
@@ -27,18 +30,39 @@ def test_contestant_gives_a_figure_in_each_round(label, monkeypatch, capsys):
 def test_absent_package_and_failure_are_told_and_leave_the_others_alone(monkeypatch, capsys):
     label = "load_cifar10, ours"
     only(monkeypatch, label, needs="no_such_package")
-    assert bench.run(images=512, rounds=1, only="one") == {"one": {label: []}}
+    assert list(bench.run(images=512, rounds=1, only="one")) == [{"one": {label: []}}]
     assert "left out: load_cifar10, ours" in capsys.readouterr().out
     only(monkeypatch, label, environment={"CIFAR10_DIR": "no such folder"})
-    assert bench.run(images=512, rounds=2, only="one") == {"one": {label: [None, None]}}
+    *_, last = bench.run(images=512, rounds=2, only="one")
+    assert last == {"one": {label: [None, None]}}
     told = capsys.readouterr().out
     assert told.count("load_cifar10, ours: failed: ") == told.count("no such folder") == 2
+
+
+@pytest.mark.parametrize("rounds", [1.5, 2.5])
+def test_interrupted_bench_keeps_its_finished_rounds(rounds, monkeypatch, tmp_path):
+    turns = itertools.count()
+
+    def measure(number, contestant, images):
+        if next(turns) > rounds * len(CONTESTANTS):
+            raise KeyboardInterrupt
+        return 100.0, ""
+
+    data = load_cifar10("synthetic", val_size=0, limit=10)
+    monkeypatch.setattr(__main__, "load_cifar10", lambda: data)
+    monkeypatch.setattr(bench, "_in_a_process", measure)
+    monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(KeyboardInterrupt):
+        __main__.main(["bench", "--results", str(tmp_path)])
+    (record,) = ledger.read_records(tmp_path, kind="bench")
+    figures = [f for group in record["speeds"].values() for f in group.values()]
+    assert figures == [[100.0] * int(rounds)] * len(CONTESTANTS)
 
 
 @pytest.mark.parametrize(("images", "rounds"), [(512, 0), (100, 1)])
 def test_bench_of_too_little_is_refused(images, rounds):
     with pytest.raises(ValueError, match=f"Received: {rounds} rounds, {images} images"):
-        bench.run(images, rounds)
+        next(bench.run(images, rounds))
 
 
 def test_first_contestant_of_each_group_is_ours():
