@@ -254,7 +254,7 @@ table.style.format("{:.1%}").format("{:.0f}", subset="seconds")
 #
 # One at a time, on `valid_cnn`, the network that notebook 02 trains, which is faster. The rate
 # falls from 0.002 along a cosine; mixup has an alpha of 0.2, as its inventors use it, so that
-# most blends are weak. Seeds differ in the first weights, the order and the random transforms; we compare seed by seed
+# most blends are weak. Seeds differ in the initial weights, the order and the random transforms; we compare seed by seed
 # with the training without augmentation, and give the mean difference with its 95 %
 # interval (Student's t).
 

@@ -118,7 +118,7 @@ for name in ("plain20", "resnet20"):
 # the shortcut takes every second pixel and fills the new channels with zeros. So whatever
 # differs between the two comes from the additions alone. Do they help? Both are trained by
 # the same recipe, that of `resnet20` (SGD with a triangular rate up to 0.1, weight decay,
-# z-scores, crop and flip), with the same images and, seed by seed, the same first weights. The
+# z-scores, crop and flip), with the same images and, seed by seed, the same initial weights. The
 # training loss shows how fast a network learns to fit its images; the validation accuracy,
 # whether that is worth anything. Bands span the seeds.
 

@@ -20,11 +20,11 @@ curve = [triangle(step, 100, RECIPE.learning_rate) for step in range(101)]
 fig, ax = plt.subplots(figsize=(5, 2.5))
 ax.plot(curve)
 ax.set(xlabel="percent of the training", ylabel="learning rate", ylim=(0, None))
-_ = ax.set_title(f"The recipe's rate, with which {data.name} is trained", fontsize=10)
+_ = ax.set_title("The recipe's learning rate", fontsize=10)
 
 # %% [markdown]
 # The rise lets the weights leave their first values with small steps; the fall to 0 brings
-# most of the accuracy, in the last epochs.
+# the last points of accuracy.
 
 
 # %% tags=["answer-3"]
@@ -34,9 +34,7 @@ def average_logits(network, images):
 
 
 # %%
-few = replace(
-    RECIPE, epochs=LADDER_EPOCHS, sides=((1.0, LADDER_SIDE),), batch_size=BATCH
-)
+few = replace(RECIPE, epochs=LADDER_EPOCHS, batch_size=BATCH)
 short = train(few, data, SEED, verbose=0).model
 views = [data.x_val, data.x_val[:, :, ::-1]]
 probabilities = [evaluation.predict_probabilities(short, v) for v in views]
@@ -47,6 +45,6 @@ print(f"{data.name}, one view: {one_view:.1%}")
 print(f"probabilities {of_probabilities:.1%}, logits {of_logits:.1%}")
 
 # %% [markdown]
-# 44.8 % with one view, 44.9 and 45.0 % with two: no difference that 5,000 images could show. The
-# network has seen mirrored images all along and judges both alike. (It was trained at 16 × 16
-# pixels and is judged on whole images here, which costs it most of its accuracy.)
+# Two views gain about a point over one, 78.6 against 77.5 %, and whether logits or probabilities are
+# averaged makes no difference that 5,000 images could show. (With a network of three epochs only, two
+# of them at 16 × 16 pixels.)
