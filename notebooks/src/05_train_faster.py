@@ -594,8 +594,8 @@ for views in (1, 6):
 # images can tell. The baseline of notebook 02 has 77.3 % after 461 s, validation included [4]: six
 # points more in about the same time, from a network with more parameters and far more operations.
 # Most of that is the recipe's doing: by a similar one, the baseline's network reaches
-# 82.3 ± 0.3 % in 319 s, and that of `plain_cnn` 85.1 ± 0.7 %, in 24 minutes (README, five runs
-# each). Of five runs of this recipe, the mean is 83.6 %.
+# 82.3 ± 0.3 % in 319 s [5], and `plain_cnn` 85.1 ± 0.7 % in 24 minutes [5]. The mean of five runs
+# of the recipe used here is 83.6 % [5].
 
 # %% [markdown]
 # ## 9 What changes on a GPU
@@ -653,7 +653,7 @@ for views in (1, 6):
 # | whitening, identities | 3 points after three epochs, 60 % 8 s sooner | 31 |
 # | smoothing; crop and alternating flip; lookahead | none that three epochs show | 0; 42; 26 |
 # | progressive resizing | half of the time, by arithmetic | – |
-# | six views | 1.3 points on the test images, for six times the time | – |
+# | six views | more than a point, for six times the time | – |
 #
 # Measure before you optimise, and know the limit. Switch off the tuner of your input. Count
 # seconds to an accuracy, not images a second.
@@ -723,5 +723,6 @@ print("Exercise 3:", "solved" if solved else "not solved yet")
 # 2. L. N. Smith, [Cyclical Learning Rates for Training Neural Networks](https://arxiv.org/abs/1506.01186), 2017.
 # 3. M. Zhang et al., [Lookahead Optimizer: k Steps Forward, 1 Step Back](https://arxiv.org/abs/1907.08610), 2019.
 # 4. [Notebook 02](02_baseline_cnn.ipynb) of this series.
+# 5. The [measured claims](../README.md#measured-claims) of this series, five runs each.
 #
 # **Previous:** [04 · A residual network](04_residual_network.ipynb)
