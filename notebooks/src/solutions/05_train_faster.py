@@ -20,7 +20,7 @@ curve = [triangle(step, 100, RECIPE.learning_rate) for step in range(101)]
 fig, ax = plt.subplots(figsize=(5, 2.5))
 ax.plot(curve)
 ax.set(xlabel="percent of the training", ylabel="learning rate", ylim=(0, None))
-_ = ax.set_title("The recipe's learning rate", fontsize=10)
+_ = ax.set_title(f"The recipe's learning rate, {data.name}", fontsize=10)
 
 # %% [markdown]
 # The rise lets the weights leave their first values with small steps; the fall to 0 brings
