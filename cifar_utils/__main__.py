@@ -87,7 +87,8 @@ def run_bench(options: argparse.Namespace) -> None:
             before, written = written, write_record(record | {"speeds": results}, options.results)
             if before:
                 before.unlink()
-    print(f"{speed_table(results)}\n{f'wrote {written}' if written else 'wrote no record'}")
+    print(speed_table(results))
+    print(f"wrote {written}" if written else "wrote no record")
 
 
 def render_results(options: argparse.Namespace) -> None:

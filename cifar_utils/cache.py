@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_utils import storage
-from cifar_utils.inventory import LIST, file_states, is_sound, read_list, write_list
+from cifar_utils.inventory import LIST, changed_files, file_states, is_sound, read_list, write_list
 from cifar_utils.storage import (
     BATCHES,
     FILES,
@@ -126,7 +126,7 @@ def verify(folder: Path) -> list[str]:
         if (folder / LIST).exists():
             return [LIST]
         raise DatasetError(f"Expected {folder} to have been filled by this package, with {LIST}.")
-    damaged = [name for name in BATCHES if sha256_of(folder / name) != kept["files"][name]]
+    damaged = list(changed_files(folder, kept))
     if damaged:
         with suppress(OSError):
             write_list(folder, kept | {"states": {}})

@@ -22,8 +22,8 @@ def draw(results: Path | None, figures: Path) -> Iterator[Path]:
             ("accuracy_against_cost", plot_cost, runs),
             ("learning_curves", plot_curves, runs),
         ]
-    if best(runs):
-        charts.append(("confusion_matrix", plot_best_confusion, runs))
+    if winner := best(runs):
+        charts.append(("confusion_matrix", plot_confusion, winner))
     if measured:
         charts.append(("speed", plot_speed, measured))
     figures.mkdir(exist_ok=True)
@@ -82,12 +82,11 @@ def plot_curves(runs: list[Group]) -> Axes:
     return ax
 
 
-def plot_best_confusion(runs: list[Group]) -> Axes:
-    """Confusion matrix on the test images of the best recipe, all its seeds together."""
-    winner = best(runs)
-    counts = np.sum([record["confusion_matrix"] for record in winner.records], axis=0).ravel()
+def plot_confusion(run: Group) -> Axes:
+    """Confusion matrix on the test images of one recipe, all its seeds together."""
+    counts = np.sum([record["confusion_matrix"] for record in run.records], axis=0).ravel()
     y_true, y_pred = (np.repeat(labels.ravel(), counts) for labels in np.indices((10, 10)))
-    name = f"{winner.first['recipe']}, {len(winner.records)} runs, {winner.first['data']['name']}"
+    name = f"{run.first['recipe']}, {len(run.records)} runs, {run.first['data']['name']}"
     return plot_confusion_matrix(y_true, y_pred, class_names=CLASS_NAMES, data_name=name).ax_
 
 

@@ -114,7 +114,7 @@ def _torch(images: int, compiled: bool = False) -> float:
             modules.append(nn.BatchNorm2d(channels, momentum=1 - layer.momentum))
         elif kind in TORCH_LAYERS:
             modules += [getattr(nn, name)(*options) for name, *options in TORCH_LAYERS[kind]]
-        elif kind not in ("InputLayer", "Rescaling", "Normalization", "Dense"):
+        elif kind not in ("InputLayer", "Rescaling", "Dense"):
             raise ValueError(f"Expected layers that PyTorch has, too. Received: {kind}.")
     model = nn.Sequential(*modules, nn.Linear(channels, 10)).to(memory_format=torch.channels_last)
     step_model = torch.compile(model) if compiled else model

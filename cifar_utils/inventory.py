@@ -9,6 +9,7 @@ that a damaged one is noticed, too.
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,11 +30,16 @@ def is_sound(folder: Path) -> bool:
         return not (folder / LIST).exists()
     if file_states(folder) == kept["states"]:
         return True
-    if any(sha256_of(folder / name) != kept["files"][name] for name in BATCHES):
+    if any(changed_files(folder, kept)):
         return False
     with suppress(OSError):  # copied, or touched; in a read-only cache, hash next time too
         write_list(folder, kept | {"states": file_states(folder)})
     return True
+
+
+def changed_files(folder: Path, kept: dict) -> Iterator[str]:
+    """Names of the files whose SHA-256 is not the one in the list, each hashed when asked for."""
+    return (name for name in BATCHES if sha256_of(folder / name) != kept["files"][name])
 
 
 def file_states(folder: Path) -> dict[str, list[int]]:

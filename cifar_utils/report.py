@@ -62,8 +62,9 @@ def groups(results: Path | None = None) -> list[Group]:
 
 def on_one_data_set(runs: list[Group]) -> list[Group]:
     """Those on the data that most runs are on: figures of two data sets are not compared."""
-    names = Counter(run.first["data"]["name"] for run in runs)
-    return [run for run in runs if run.first["data"]["name"] == max(names, key=names.get)]
+    names = [run.first["data"]["name"] for run in runs]
+    most = Counter(names).most_common(1)
+    return [run for run, name in zip(runs, names, strict=True) if name == most[0][0]]
 
 
 def speeds(results: Path | None = None) -> dict[str, dict[str, list[float]]]:
@@ -102,7 +103,6 @@ def systems_table(runs: list[Group]) -> str:
         run
         for run in runs
         if run.first["epochs"] == run.first["settings"].get("epochs", run.first["epochs"])
-        and run.first["val_accuracy"] is not None
     ]
     rows = []
     for tag, model, claim, recipe in SYSTEMS:

@@ -118,9 +118,8 @@ def test_speeds_are_compared_round_by_round():
         },
         "recipes": {"short": [100.0, 200.0], "long": [400.0, 400.0]},
     }
-    ours, theirs, absent, unstable, broken, short, long = report.speed_table(speeds).splitlines()[
-        2:
-    ]
+    rows = report.speed_table(speeds).splitlines()[2:]
+    ours, theirs, absent, unstable, broken, short, long = rows
     assert ours == "| ours | 80 images/s |  |"
     assert absent == "| absent | can't run on this machine |  |"
     assert broken == "| broken | failed |  |"
