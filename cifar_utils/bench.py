@@ -1,8 +1,9 @@
 """Speed, side by side: this package's training, augmentation and loading against others'.
 
 Every contestant runs in a process of its own, several times, and they take turns, so
-that a machine that is busy for a while is busy for all. What counts is the ratio to
-ours within a round, with its spread over the rounds.
+that a machine that is busy for a while is busy for all, every second round in reverse
+order, so that none profits from its place. What counts is the ratio to ours within a
+round, with its spread over the rounds.
 """
 
 import importlib.util
@@ -56,7 +57,7 @@ def run(images: int, rounds: int, only: str | None = None) -> Iterator[dict]:
         results[c.group][c.label] = []
     absent = [c for c in chosen if c.needs and importlib.util.find_spec(c.needs) is None]
     for round_ in range(1, rounds + 1):
-        for number, c in enumerate(CONTESTANTS):
+        for number, c in list(enumerate(CONTESTANTS))[:: 1 if round_ % 2 else -1]:
             if c not in chosen or c in absent:
                 continue
             figure, failure = _in_a_process(number, c, images)

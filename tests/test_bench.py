@@ -59,6 +59,20 @@ def test_interrupted_bench_keeps_its_finished_rounds(rounds, monkeypatch, tmp_pa
     assert figures == [[100.0] * int(rounds)] * len(CONTESTANTS)
 
 
+def test_every_second_round_runs_in_reverse_order(monkeypatch):
+    turns = []
+
+    def measure(number, contestant, images):
+        turns.append(number)
+        return 100.0, ""
+
+    monkeypatch.setattr(bench, "_in_a_process", measure)
+    monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: name)
+    list(bench.run(images=512, rounds=3))
+    there = list(range(len(CONTESTANTS)))
+    assert turns == there + there[::-1] + there
+
+
 @pytest.mark.parametrize(("images", "rounds"), [(512, 0), (100, 1)])
 def test_bench_of_too_little_is_refused(images, rounds):
     with pytest.raises(ValueError, match=f"Received: {rounds} rounds, {images} images"):
