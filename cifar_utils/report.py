@@ -76,11 +76,12 @@ def speeds(results: Path | None = None) -> dict[str, dict[str, list[float]]]:
 def tables(results: Path | None = None) -> dict[str, str]:
     """All tables by their names, from the ledger."""
     runs = groups(results)
+    compared = on_one_data_set(runs)
     return {
-        "systems": systems_table(on_one_data_set(runs)),
+        "systems": systems_table(compared),
         "runs": runs_table(runs),
         "speed": speed_table(speeds(results)),
-        "time": time_table(runs),
+        "time": time_table(compared),
     }
 
 
