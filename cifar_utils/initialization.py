@@ -42,6 +42,7 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     """
     first, *later = [a for a in model.layers if isinstance(a, keras.layers.Conv2D)]
     scaled = ops.convert_to_numpy(model.get_layer("scaling")(images[:IMAGES]))
+    scaled = scaled.astype("float32")  # whatever the precision that it will train in
     size, _, _, filters = first.kernel.shape
     kernel = ops.convert_to_numpy(first.kernel).copy()
     whitening = whitening_filters(scaled, size)[..., : filters // 2]

@@ -40,6 +40,20 @@ def test_first_convolution_holds_the_strongest_patterns_and_their_negatives(imag
     np.testing.assert_allclose(np.abs(kernel[..., :16]), np.abs(expected), rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_filters_are_the_same_under_half_precision(precision, images):
+    kernels = []
+    for policy in ("float32", precision):
+        keras.config.set_dtype_policy(policy)
+        try:
+            model = build_model("plain_cnn", statistics=([0.5] * 3, [0.25] * 3))
+        finally:
+            keras.config.set_dtype_policy("float32")
+        initialize(model, images)
+        kernels.append(np.abs(convolutions(model)[0].kernel.numpy()))  # signs are by chance
+    np.testing.assert_allclose(kernels[1][..., :6], kernels[0][..., :6], atol=0.02)
+
+
 def test_later_convolutions_pass_on_what_they_get(images):
     model = build_model("valid_cnn")
     before = [a.kernel.numpy() for a in convolutions(model)]

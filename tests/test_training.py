@@ -278,6 +278,14 @@ def test_training_can_start_from_the_images(data):
     np.testing.assert_array_equal(kernel[..., :16], -kernel[..., 16:])
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_fast_recipe_diverges_in_no_precision(precision, data):
+    recipe = replace(RECIPES["fast_cnn"], batch_size=50, epochs=3, sides=())
+    run = train(recipe, data, precision=precision, verbose=0)
+    assert np.isfinite(run.history["loss"] + run.history["val_loss"]).all()
+    assert all(np.isfinite(w).all() for w in weights(run))
+
+
 def test_too_few_images_are_refused(data):
     with pytest.raises(ValueError, match=r"128 training images, a batch. Received: 100 images"):
         train(replace(QUICK, batch_size=128), data, verbose=0)
