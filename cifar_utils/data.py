@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_utils.cache import cifar10h_file, fetch_cifar10, find_cifar10, read_cifar10
+from cifar_utils.checks import check_count, check_images
 from cifar_utils.storage import DatasetError, fingerprint
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "Cifar10",
     "DatasetError",
     "channel_statistics",
-    "check_images",
     "find_cifar10",
     "fingerprint",
     "load_cifar10",
@@ -115,8 +115,9 @@ def load_cifar10(
     >>> data.x_train.shape, data.x_train.dtype, data.y_val.shape
     ((200, 32, 32, 3), dtype('uint8'), (100,))
     """
-    for label, value in (("val_size", val_size), ("limit", limit)):
-        _check_count(label, value)
+    check_count("val_size", val_size, lowest=0, multiple=10)  # each class gets the same share
+    if limit is not None:
+        check_count("limit", limit, lowest=10, multiple=10)
     folder = _resolve(source, data_dir, sources)
     if folder is None:
         wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
@@ -160,7 +161,8 @@ def load_cifar10_test(
     DatasetError, ValueError
         As for :func:`load_cifar10`.
     """
-    _check_count("limit", limit)
+    if limit is not None:
+        check_count("limit", limit, lowest=10, multiple=10)
     folder = _resolve(source, data_dir, sources)
     if folder is None:
         images, labels, *_ = _draw(10_000 if limit is None else min(limit, 10_000), seed=1)
@@ -234,21 +236,13 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     (array([0.5, 0.5, 0.5]), array([0.5, 0.5, 0.5]))
     """
     check_images(images)
-    # Only 256 values occur, so counting them is exact and needs no float copy.
-    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])
+    # Only 256 values occur, so counting them is exact; by parts, as each is copied for it.
+    counts = np.zeros((3, 256))
+    for part in np.array_split(images, -(-len(images) // 1000)):
+        counts += [np.bincount(part[..., c].ravel(), minlength=256) for c in range(3)]
     share, level = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
     mean = share @ level
     return mean, np.sqrt(np.sum(share * (level - mean[:, None]) ** 2, axis=1))
-
-
-def check_images(images: np.ndarray) -> None:
-    """Raise ValueError unless `images` is uint8 of shape (n, height, width, 3), n > 0."""
-    shape, dtype = getattr(images, "shape", None), getattr(images, "dtype", None)
-    if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape or dtype != np.uint8:
-        raise ValueError(
-            "Expected images as a uint8 array of shape (n, height, width, 3), n at least 1. "
-            f"Received: {type(images).__name__} of shape {shape} and dtype {dtype}."
-        )
 
 
 def profile() -> str:
@@ -261,18 +255,6 @@ def profile() -> str:
     if value not in ("full", "smoke"):
         raise ValueError(f"Expected CIFAR_UTILS_PROFILE 'full' or 'smoke'. Received: {value!r}.")
     return value
-
-
-def _check_count(label: str, value: int | None) -> None:
-    """Sizes are multiples of ten, so that every class gets the same share."""
-    if value is None and label == "limit":
-        return
-    lowest = 10 if label == "limit" else 0
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < lowest or value % 10:
-        raise ValueError(
-            f"Expected {label} to be a multiple of ten, {lowest} or more. Received: {value!r}."
-        )
 
 
 def _check_sources(sources: Sequence[str] | None) -> None:

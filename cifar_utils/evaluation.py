@@ -11,6 +11,8 @@ from scipy.special import softmax
 from scipy.stats import t as student_t
 from sklearn.metrics import classification_report
 
+from cifar_utils.checks import check_count, check_labels, check_probabilities
+
 
 class AccuracyInterval(NamedTuple):
     """A top-1 accuracy with its confidence interval, all as fractions from 0 to 1."""
@@ -58,10 +60,10 @@ def accuracy_interval(
     >>> print(accuracy_interval(np.zeros(100, int), np.repeat([0, 1], [75, 25])))
     75.0% (65.7% to 82.5%)
     """
-    check_labels(y_true, y_pred)
+    y_true, y_pred = check_labels(y_true, y_pred)
     _check_confidence(confidence)
     n = len(y_true)
-    share = float(np.mean(np.asarray(y_true) == np.asarray(y_pred)))
+    share = float(np.mean(y_true == y_pred))
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
@@ -151,7 +153,7 @@ def predict_probabilities(
     Raises
     ------
     ValueError
-        If ``views`` is neither 1 nor 6.
+        If ``views`` is neither 1 nor 6, or there are no images or no batch.
 
     References
     ----------
@@ -159,6 +161,8 @@ def predict_probabilities(
     """
     if views not in (1, 6):
         raise ValueError(f"Expected views of 1 or 6. Received: {views!r}.")
+    check_count("the number of images", len(images))
+    check_count("batch_size", batch_size)
     logits = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
@@ -197,7 +201,7 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        If the rows are no probabilities, or not as many as the labels.
+        If the rows are no probabilities, or not as many as the labels, or there is no bin.
 
     References
     ----------
@@ -209,9 +213,10 @@ def expected_calibration_error(
     >>> expected_calibration_error(np.array([0, 0, 0, 1]), always_sure)
     0.25
     """
-    check_probabilities(probabilities)
-    count, classes = np.shape(probabilities)
-    check_labels(y_true, np.zeros(count, int), num_classes=classes)
+    probabilities = check_probabilities(probabilities)
+    check_count("bins", bins)
+    count, classes = probabilities.shape
+    y_true, _ = check_labels(y_true, np.zeros(count, int), num_classes=classes)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == y_true
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -235,7 +240,8 @@ def classification_table(
     -------
     DataFrame
         A row a class, then ``mean``; columns ``precision``, ``recall``, ``f1`` (fractions)
-        and ``images`` (how many have the class). A class never predicted has precision 0.
+        and ``images`` (how many have the class). A class never predicted has precision 0,
+        one that no image has recall 0; both count in the means.
 
     Raises
     ------
@@ -264,43 +270,3 @@ def classification_table(
         index={"macro avg": "mean"}, columns={"f1-score": "f1", "support": "images"}
     )
     return table.astype({"images": int})
-
-
-def check_probabilities(probabilities: np.ndarray, classes: int | None = None) -> None:
-    """Raise ValueError unless these are probabilities, shape (n, classes), rows that sum to 1."""
-    shape = np.shape(probabilities)
-    if len(shape) != 2 or 0 in shape or classes not in (None, shape[1]):
-        wanted = f"(n, {classes or 'classes'})"
-        raise ValueError(f"Expected probabilities of shape {wanted}. Received: shape {shape}.")
-    sums = np.sum(probabilities, axis=1)
-    if not np.allclose(sums, 1, atol=1e-3) or np.min(probabilities) < 0:
-        raise ValueError(
-            "Expected probabilities, whose rows sum to 1. Received: rows that sum to "
-            f"{sums.min():.3g} or more. Apply softmax to logits first."
-        )
-
-
-def check_labels(*labels: np.ndarray, num_classes: int | None = None) -> None:
-    """Raise ValueError unless all are whole numbers of shape (n,), n > 0, one length.
-
-    With `num_classes`, they must also lie from 0 to ``num_classes - 1``. Labels of
-    shape (n, 1), as ``keras.datasets`` gives them, are refused: compared with
-    predictions of shape (n,), NumPy broadcasts them to (n, n) and the accuracy is wrong.
-    """
-    arrays = [np.asarray(values) for values in labels]
-    for values in arrays:
-        if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "iu":
-            raise ValueError(
-                "Expected labels as whole numbers of shape (n,), n at least 1. "
-                f"Received: shape {values.shape}, dtype {values.dtype}."
-            )
-        if num_classes and (values.min() < 0 or values.max() >= num_classes):
-            raise ValueError(
-                f"Expected labels from 0 to {num_classes - 1}. "
-                f"Received: labels from {values.min()} to {values.max()}."
-            )
-    if len({len(values) for values in arrays}) > 1:
-        raise ValueError(
-            "Expected labels of one length. "
-            f"Received: {' and '.join(str(len(values)) for values in arrays)}."
-        )

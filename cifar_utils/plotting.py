@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from cifar_utils.evaluation import check_labels, check_probabilities
+from cifar_utils.checks import check_count, check_labels, check_probabilities
 
 
 def label_source(ax: Axes, data_name: str | None, *, above: bool = False) -> None:
@@ -49,7 +49,7 @@ def plot_images(
     ----------
     images : ndarray, shape (n, height, width, 3)
         uint8 from 0 to 255, or floats from 0 to 1.
-    titles : sequence of n str, optional
+    titles : sequence of n, optional
     columns : int
         Images in a row.
     data_name : str, optional
@@ -63,9 +63,11 @@ def plot_images(
     Raises
     ------
     ValueError
-        If `images` is not of the form above, or `titles` has another length.
+        If `images` is not of the form above, `titles` has another length, or there is no
+        column.
     """
     images = np.asarray(images)
+    check_count("columns", columns)
     if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
         raise ValueError(
             "Expected images of shape (n, height, width, 3), n at least 1. "
@@ -81,6 +83,7 @@ def plot_images(
     n, height, width, _ = images.shape
     if titles is not None and len(titles) != n:
         raise ValueError(f"Expected {n} titles, one an image. Received: {len(titles)}.")
+    titles = None if titles is None else [str(title) for title in titles]
     columns = min(columns, n)
     rows = -(-n // columns)
     gap = max(1, width // 16)
@@ -238,11 +241,13 @@ def plot_mistakes(
     Raises
     ------
     ValueError
-        If an array is not of the form above, or nothing was classified wrongly.
+        If an array is not of the form above, nothing was classified wrongly, or nothing is
+        to be shown.
     """
-    check_labels(y_true, num_classes=len(class_names))
-    probabilities = np.asarray(probabilities, float)
-    check_probabilities(probabilities, len(class_names))
+    images = np.asarray(images)
+    (y_true,) = check_labels(y_true, num_classes=len(class_names))
+    probabilities = check_probabilities(probabilities, len(class_names))
+    check_count("count", count)
     if not len(probabilities) == len(images) == len(y_true):
         raise ValueError(
             "Expected as many images, labels and rows of probabilities. Received: "

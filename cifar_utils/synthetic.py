@@ -8,6 +8,8 @@ photographs are not at hand. Accuracies on it say nothing about CIFAR-10.
 import numpy as np
 from PIL import Image, ImageDraw
 
+from cifar_utils.checks import check_count
+
 SIZE = 32  # pixels, the side of an image
 CANVAS = 2 * SIZE  # drawn at twice the size, then averaged down: smooth edges
 
@@ -137,8 +139,7 @@ def draw_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     >>> images.shape, np.bincount(labels).tolist()
     ((20, 32, 32, 3), [2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
     """
-    if not isinstance(count, (int, np.integer)) or count < 10 or count % 10:
-        raise ValueError(f"Expected count to be a positive multiple of ten. Received: {count!r}.")
+    check_count("count", count, lowest=10, multiple=10)
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(SHAPES)), count // len(SHAPES)))
     shapes = list(SHAPES.values())

@@ -3,14 +3,15 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
+from cifar_utils.checks import check_labels
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.evaluation import (
     accuracy_interval,
-    check_labels,
     classification_table,
     expected_calibration_error,
     mean_interval,
@@ -139,6 +140,19 @@ def test_bad_labels_get_an_error_that_says_what_came(y_true, y_pred, message):
 
 def test_good_labels_pass():
     check_labels(np.array([0, 9], np.uint8), [1, 2], num_classes=10)
+
+
+@pytest.mark.parametrize("form", [list, pd.DataFrame])
+def test_calibration_error_takes_what_can_be_an_array(form):
+    probabilities = np.array([[0.75, 0.25]] * 4)
+    assert expected_calibration_error([0, 0, 0, 1], form(probabilities)) == 0
+    with pytest.raises(ValueError, match=r"bins to be a whole number, 1 or more. Received: 0"):
+        expected_calibration_error([0, 0, 0, 1], probabilities, bins=0)
+
+
+def test_no_images_have_no_probabilities():
+    with pytest.raises(ValueError, match=r"number of images to be .* 1 or more. Received: 0"):
+        predict_probabilities(Corner(), np.zeros((0, 32, 32, 3)))
 
 
 class Corner:

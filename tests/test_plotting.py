@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import ConfusionMatrixDisplay
 
@@ -136,3 +137,32 @@ def test_mistakes_come_surest_first():
 def test_mistakes_refuse_what_they_cannot_judge(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
         plot_mistakes(IMAGES, labels, probabilities, class_names=CLASS_NAMES)
+
+
+def test_mistakes_of_a_shuffled_series_have_the_right_names():
+    order = RNG.permutation(12)
+    series = pd.Series(LABELS).loc[order]
+    shuffled = IMAGES[order], PROBABILITIES[order]
+    axes = [
+        plot_mistakes(list(shuffled[0]), labels, shuffled[1], class_names=CLASS_NAMES)
+        for labels in (series, LABELS[order])
+    ]
+    first, second = ([text.get_text() for text in ax.texts] for ax in axes)
+    assert first == second
+
+
+def test_titles_may_be_numbers_in_a_series():
+    ax = plot_images(IMAGES[:3], pd.Series([3, 1, 2], index=[7, 8, 9]))
+    assert [text.get_text() for text in ax.texts] == ["3", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plot_images(IMAGES, columns=0),
+        lambda: plot_mistakes(IMAGES, LABELS, PROBABILITIES, class_names=CLASS_NAMES, count=0),
+    ],
+)
+def test_nothing_to_show_is_refused(draw):
+    with pytest.raises(ValueError, match=r"a whole number, 1 or more. Received: 0"):
+        draw()
