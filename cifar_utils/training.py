@@ -13,7 +13,8 @@ from keras import ops
 
 from cifar_utils.augmentation import PadCropFlip, build_augmentation
 from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
-from cifar_utils.data import Cifar10, channel_statistics, check_images, fingerprint
+from cifar_utils.checks import check_images, check_labels
+from cifar_utils.data import Cifar10, channel_statistics, fingerprint
 from cifar_utils.initialization import initialize
 from cifar_utils.models import build_model
 from cifar_utils.pipeline import training_input, validation_input
@@ -83,9 +84,11 @@ def train(
     recipe : Recipe
         For example ``RECIPES["valid_cnn"]``.
     data : Cifar10
-        Training images and, if there are any, validation images.
+        Training images and, if there are any, validation images. Labels are class numbers
+        under mixup and smoothing, too.
     seed : int
-        Decides the initial weights, the order of the images and all random transforms.
+        Decides the initial weights, the order of the images and all random transforms. It
+        is also set as the global seed of Python, NumPy and the backend.
     epochs : int, optional
         Instead of the recipe's; schedules are stretched to them.
     precision : str, optional
@@ -114,9 +117,9 @@ def train(
             f"Expected at least {recipe.batch_size} training images, a batch. "
             f"Received: {len(data.x_train)} images."
         )
-    _check(data.x_train, data.y_train)
+    data = replace(data, y_train=_checked(data.x_train, data.y_train))
     if len(data.x_val) or len(data.y_val):
-        _check(data.x_val, data.y_val)
+        data = replace(data, y_val=_checked(data.x_val, data.y_val))
     keras.utils.set_random_seed(seed)
     precision = precision or best_precision()
     model = _build(recipe, data, precision)
@@ -132,6 +135,7 @@ def train(
         "backend": keras.backend.backend(),
         "data": fingerprint(data.x_train, data.y_train),
         "images": len(data.x_train),
+        "validation": fingerprint(data.x_val, data.y_val) if len(data.x_val) else None,
     }
     state = _State(Path(resume) if resume else None, identity, augmentation)
     for first_epoch, end, side in _phases(recipe):
@@ -231,21 +235,11 @@ class _State(keras.callbacks.Callback):
         half_written.replace(self.path)
 
 
-def _check(images: np.ndarray, labels: np.ndarray) -> None:
+def _checked(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The labels as an array, if they and the images are of the form that training takes."""
     check_images(images)
-    whole = labels.ndim == 1 and labels.dtype.kind in "iu"
-    if (
-        not whole
-        or len(labels) != len(images)
-        or not 0 <= labels.min() <= labels.max() < NUM_CLASSES
-    ):
-        found = f", from {labels.min()} to {labels.max()}" if labels.size else ""
-        raise ValueError(
-            f"Expected labels of {len(images)} images as class numbers from 0 to "
-            f"{NUM_CLASSES - 1}, of shape (n,) and an integer dtype; mixup "
-            "and smoothing make one-hot labels of them. "
-            f"Received: shape {labels.shape}, {labels.dtype}{found}."
-        )
+    one_each = np.zeros(len(images), int)
+    return check_labels(one_each, labels, num_classes=NUM_CLASSES)[1]
 
 
 def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
@@ -291,7 +285,7 @@ def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
 
 
 def has_gpu() -> bool:
-    """Whether the backend of Keras computes on a GPU."""
+    """Whether Keras computes on a GPU, on the TensorFlow or the JAX backend."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

@@ -236,6 +236,13 @@ def test_float16_is_trained_with_a_scaled_loss(precision, scaled, data, monkeypa
     assert len(made) == scaled and np.isfinite(run.history["loss"]).all()
 
 
+def test_state_with_other_validation_images_is_refused(data, tmp_path):
+    train(QUICK, data, epochs=1, resume=tmp_path / "state.npz", verbose=0)
+    other = replace(data, x_val=data.x_val[:20], y_val=data.y_val[:20])
+    with pytest.raises(ValueError, match=r"to hold the state of this training.*'validation'"):
+        train(QUICK, other, epochs=1, resume=tmp_path / "state.npz", verbose=0)
+
+
 def test_state_of_another_split_of_the_same_images_is_refused(data, tmp_path):
     train(QUICK, data, epochs=1, resume=tmp_path / "state.npz", verbose=0)
     other = replace(data, x_train=data.x_train[::-1], y_train=data.y_train[::-1])
@@ -267,7 +274,7 @@ def test_a_training_on_small_images_ends_with_whole_ones_however_short():
 @pytest.mark.parametrize("field", ["y_train", "y_val"])
 def test_labels_in_another_form_are_refused(field, data):
     one_hot = np.eye(10, dtype="float32")[getattr(data, field)]
-    with pytest.raises(ValueError, match=r"class numbers.*10\), float32"):
+    with pytest.raises(ValueError, match=r"whole numbers of shape \(n,\).*10\), dtype float32"):
         train(replace(QUICK, mixup=0.2), replace(data, **{field: one_hot}), verbose=0)
 
 
