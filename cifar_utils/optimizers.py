@@ -86,12 +86,12 @@ class LookaheadSGD(keras.optimizers.SGD):
             return
         super().build(variables)
         self.slow = self.add_optimizer_variables(variables, "slow")
-        for slow, variable in zip(self.slow, variables, strict=True):
-            slow.assign(variable)
 
     def update_step(self, gradient, variable, learning_rate):
-        super().update_step(gradient, variable, learning_rate)
         slow = self.slow[self._get_variable_index(variable)]
+        first = self.iterations == 0  # not in build(): in a graph, what that assigns is lost
+        self.assign(slow, ops.where(first, variable, slow))
+        super().update_step(gradient, variable, learning_rate)
         step = self.iterations + 1
         due = step % self.every == 0
         progress = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)

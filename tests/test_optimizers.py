@@ -41,6 +41,15 @@ def test_lookahead_beyond_its_steps_holds_what_it_held_at_their_end():
     np.testing.assert_allclose(path, 0.75 ** np.arange(1, 9), rtol=1e-6)
 
 
+def test_lookahead_starts_from_the_first_weights_when_fit_builds_it():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    before = model.get_weights()
+    model.compile(LookaheadSGD(0.0, steps=4, every=2, hold=0.8), "mse")
+    model.fit(np.ones((4, 3)), np.zeros((4, 2)), 1, verbose=0)
+    for first, last in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_allclose(last, first, rtol=1e-6)
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 5, "every": 0}, {"steps": 5, "hold": 2}])
 def test_lookahead_refuses_what_is_no_average(wrong):
     with pytest.raises(ValueError, match="Expected steps and every of 1 at least, and hold from"):
