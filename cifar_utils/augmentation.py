@@ -1,10 +1,10 @@
 """Random transforms of training images, drawn anew for every image, as Keras layers.
 
-All take raw pixels from 0 to 255, work inside a model and in ``tf.data``, and do
-nothing at inference. Keras has correct layers for most of them; :func:`build_augmentation`
-sets those up. It lacks a crop whose offset is drawn per image (``RandomCrop`` draws one
-a batch, and at 32 x 32 crops nothing) and flips that alternate by epoch:
-:class:`PadCropFlip` does both.
+All take raw pixels from 0 to 255, work inside a model and, on the TensorFlow backend, in
+``tf.data``, and do nothing at inference. Keras has correct layers for most of them;
+:func:`build_augmentation` sets those up. It lacks a crop whose offset is drawn per image
+(``RandomCrop`` draws one a batch, and at 32 x 32 crops nothing) and flips that alternate by
+epoch: :class:`PadCropFlip` does both.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,8 +33,8 @@ class PadCropFlip(keras.layers.Layer):
         ``"alternating"`` flips an image in every second epoch: half of the images in
         the even epochs, the others in the odd ones, so that two epochs show each image
         both ways. Which half an image belongs to is the parity of the sum of its
-        pixels. The variable ``epoch`` says which epoch it is; ``training.train``
-        sets it.
+        pixels, so they must not have been changed at random before. The variable
+        ``epoch`` says which epoch it is; ``training.train`` sets it.
     seed : int, optional
 
     References
@@ -116,11 +116,20 @@ class PadCropFlip(keras.layers.Layer):
         return super().get_config() | own
 
 
+def _crop(flip: str) -> Callable[..., PadCropFlip]:
+    def build(pixels: float, **kwargs) -> PadCropFlip:
+        if pixels != int(pixels):
+            raise ValueError(f"Expected a crop by whole pixels. Received: {pixels!r}.")
+        return PadCropFlip(int(pixels), flip, **kwargs)
+
+    return build
+
+
 # Amounts in the units of the name: pixels, degrees, or a share of the image's side.
 _LAYERS: dict[str, Callable[..., keras.layers.Layer]] = {
-    "crop": lambda pixels, **kw: PadCropFlip(int(pixels), "none", **kw),
-    "crop_flip": lambda pixels, **kw: PadCropFlip(int(pixels), "random", **kw),
-    "crop_alternating_flip": lambda pixels, **kw: PadCropFlip(int(pixels), "alternating", **kw),
+    "crop": _crop("none"),
+    "crop_flip": _crop("random"),
+    "crop_alternating_flip": _crop("alternating"),
     "flip": lambda _, **kw: keras.layers.RandomFlip("horizontal", **kw),
     "rotation": lambda degrees, **kw: keras.layers.RandomRotation(
         degrees / 360, fill_mode="nearest", **kw
@@ -159,7 +168,8 @@ def build_augmentation(
     Raises
     ------
     ValueError
-        If there is no transform of a name.
+        If there is no transform of a name, a crop is not by whole pixels, or a flip that
+        alternates is not the first transform.
 
     Examples
     --------
@@ -170,6 +180,11 @@ def build_augmentation(
     for i, (name, amount) in enumerate(transforms):
         if name not in _LAYERS:
             raise unknown_name("transform", name, _LAYERS)
-        own_seed = None if seed is None else 1000 * seed + i
+        if i and name == "crop_alternating_flip":
+            raise ValueError(
+                "Expected 'crop_alternating_flip' as the first transform, for it knows images "
+                f"by their pixels. Received: {transforms[0][0]!r} before it."
+            )
+        own_seed = None if seed is None else (1000 * seed + i) % 2**32
         layers.append(_LAYERS[name](amount, name=name, seed=own_seed))
     return keras.Sequential([keras.Input((32, 32, 3)), *layers], name="augmentation")

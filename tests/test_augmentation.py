@@ -122,3 +122,14 @@ def test_layer_survives_a_file(tmp_path, images):
 def test_bad_arguments_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize("amount", [0.125, 1.7])
+def test_crop_by_a_share_or_a_fraction_of_a_pixel_is_refused(amount):
+    with pytest.raises(ValueError, match=f"by whole pixels. Received: {amount}"):
+        build_augmentation([("crop_flip", amount)])
+
+
+def test_flip_that_alternates_must_see_the_images_first():
+    with pytest.raises(ValueError, match=r"as the first transform.* Received: 'rotation'"):
+        build_augmentation([("rotation", 5), ("crop_alternating_flip", 2)])
