@@ -4,9 +4,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from filelock import FileLock
 from sklearn.metrics import confusion_matrix, log_loss
 
 from cifar_utils import unknown_name
+from cifar_utils.blocks import NUM_CLASSES
+from cifar_utils.checks import check_images, check_labels
 from cifar_utils.data import Cifar10
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.ledger import hardware, read_records, versions, write_record
@@ -28,7 +31,8 @@ def run_seed(
     """Train one seed of a recipe and add its record to the ledger.
 
     A seed that the ledger has already, of the same recipe, epochs, data, precision and
-    machine, is not run again. An unfinished one goes on from its last epoch.
+    machine, is not run again. An unfinished one goes on from its last epoch. Of two
+    processes that run the same seed, one waits for the other's record.
 
     Parameters
     ----------
@@ -51,11 +55,14 @@ def run_seed(
     Raises
     ------
     ValueError
-        If there is no such recipe, or as ``training.train``.
+        If there is no such recipe, the test set is not uint8 images and as many labels, or
+        as ``training.train``.
     """
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     recipe = RECIPES[name]
+    check_images(test[0])
+    check_labels(np.zeros(len(test[0]), int), test[1], num_classes=NUM_CLASSES)
     epochs = recipe.epochs if epochs is None else epochs
     precision = precision or best_precision()
     about_data = {
@@ -71,27 +78,26 @@ def run_seed(
         "data": about_data, "hardware": machine, "backend": keras.backend.backend(),
         "settings": recipe.settings(),
     }  # fmt: skip
-    known = read_records(results, **identity)
-    if known:
-        print(f"{name}, seed {seed}: in the ledger already.")
-        return known[0]
-
-    file = f"{name}-{epochs}-{len(data.x_train)}-{precision}-seed{seed}.npz"
-    print(f"{name}, seed {seed}: {epochs} epochs, {precision}.", flush=True)
-    run = train(
-        recipe, data, seed, epochs=epochs, precision=precision,
-        resume=state / file, verbose=verbose,
-    )  # fmt: skip
-    record = identity | _outcome(run, test) | {"versions": versions()}
-    path = write_record(record, results)
-    (state / file).unlink(missing_ok=True)
+    file = Path(state) / f"{name}-{epochs}-{len(data.x_train)}-{precision}-seed{seed}.npz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        if known := read_records(results, **identity):
+            print(f"{name}, seed {seed}: in the ledger already.")
+            return known[0]
+        print(f"{name}, seed {seed}: {epochs} epochs, {precision}.", flush=True)
+        run = train(
+            recipe, data, seed, epochs=epochs, precision=precision, resume=file, verbose=verbose
+        )
+        record = identity | _outcome(run, test) | {"versions": versions()}
+        path = write_record(record, results)
+        file.unlink(missing_ok=True)
     seconds, accuracy = record["train_seconds"], record["test_accuracy"]
     print(f"{accuracy:.2%} of the test images, {seconds:.0f} s of training: {path.name}")
     return record
 
 
 def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
-    x_test, y_test = test
+    (x_test, y_test), classes = test, range(NUM_CLASSES)
     probabilities = predict_probabilities(run.model, x_test)
     six_views = predict_probabilities(run.model, x_test, views=6)
     y_pred = probabilities.argmax(axis=1)
@@ -106,9 +112,11 @@ def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
         "test_accuracy": float(np.mean(y_pred == y_test)),
         "test_accuracy_views6": float(np.mean(six_views.argmax(axis=1) == y_test)),
         "test_images": len(y_test),
-        "test_nll": float(log_loss(y_test, probabilities, labels=range(10))) if finite else None,
+        "test_nll": float(log_loss(y_test, probabilities, labels=range(NUM_CLASSES)))
+        if finite
+        else None,
         "test_ece": expected_calibration_error(y_test, probabilities) if finite else None,
-        "confusion_matrix": confusion_matrix(y_test, y_pred, labels=range(10)).tolist(),
+        "confusion_matrix": confusion_matrix(y_test, y_pred, labels=classes).tolist(),
         "train_seconds": run.seconds,
         "images_per_second": run.images_per_second,
         "history": run.history,

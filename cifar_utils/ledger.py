@@ -17,10 +17,11 @@ from pathlib import Path
 FIELDS = {
     "train": (
         "kind", "recipe", "model", "params", "data", "seed", "epochs", "val_accuracy",
-        "test_accuracy", "test_nll", "test_ece", "train_seconds", "images_per_second",
-        "hardware", "precision", "backend", "versions", "date",
+        "test_accuracy", "test_nll", "test_ece", "confusion_matrix", "train_seconds",
+        "images_per_second", "history", "settings", "hardware", "precision", "backend",
+        "versions", "date",
     ),
-    "bench": ("kind", "data", "hardware", "backend", "versions", "date"),
+    "bench": ("kind", "speeds", "data", "hardware", "backend", "versions", "date"),
 }  # fmt: skip
 
 
@@ -29,8 +30,9 @@ class LedgerError(ValueError):
 
 
 def default_folder() -> Path:
-    """Where the records lie: ``results/`` of the checkout that this package is in."""
-    return Path(__file__).resolve().parent.parent / "results"
+    """Where the records lie: ``results/`` of the checkout, or of the present folder without one."""
+    checkout = Path(__file__).resolve().parent.parent
+    return (checkout if (checkout / "pyproject.toml").exists() else Path()) / "results"
 
 
 def write_record(record: dict, folder: Path | None = None) -> Path:
@@ -56,6 +58,7 @@ def write_record(record: dict, folder: Path | None = None) -> Path:
         If a field is missing.
     """
     record = {"date": datetime.datetime.now().isoformat(timespec="seconds")} | record
+    record = json.loads(json.dumps(record))  # as it will be read: keys are strings there
     _check_fields(record, "the new record")
     record["checksum"] = _checksum(record)
     folder = Path(folder or default_folder())

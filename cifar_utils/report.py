@@ -10,7 +10,7 @@ import numpy as np
 from cifar_utils.contestants import UNITS
 from cifar_utils.data import SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
-from cifar_utils.ledger import read_records
+from cifar_utils.ledger import LedgerError, read_records
 
 # Tag, network, what its author claims, the recipe that is theirs.
 SYSTEMS = (
@@ -50,6 +50,11 @@ def groups(results: Path | None = None) -> list[Group]:
     """The training records on whole CIFAR-10, grouped: one group a row of a table.
 
     Runs with few images, or on the stand-in, are no results and are left out.
+
+    Raises
+    ------
+    LedgerError
+        If a seed is there twice, which would make intervals too narrow.
     """
     found = defaultdict(list)
     for record in read_records(results, kind="train"):
@@ -57,14 +62,21 @@ def groups(results: Path | None = None) -> list[Group]:
             continue
         same = ("recipe", "settings", "epochs", "data", "precision", "backend", "hardware")
         found[json.dumps([record[key] for key in same], sort_keys=True)].append(record)
+    for records in found.values():
+        seed, times = Counter(record["seed"] for record in records).most_common(1)[0]
+        if times > 1:
+            raise LedgerError(
+                f"Expected one record of each seed of {records[0]['recipe']}. "
+                f"Received: {times} of seed {seed}. Remove all but one of them."
+            )
     return [Group(records) for _, records in sorted(found.items())]
 
 
 def on_one_data_set(runs: list[Group]) -> list[Group]:
     """Those on the data that most runs are on: figures of two data sets are not compared."""
-    names = [run.first["data"]["name"] for run in runs]
-    most = Counter(names).most_common(1)
-    return [run for run, name in zip(runs, names, strict=True) if name == most[0][0]]
+    prints = [run.first["data"]["fingerprint"] for run in runs]
+    most = Counter(prints).most_common(1)
+    return [run for run, of in zip(runs, prints, strict=True) if of == most[0][0]]
 
 
 def speeds(results: Path | None = None) -> dict[str, dict[str, list[float]]]:

@@ -117,3 +117,9 @@ def test_quiet_stderr_shows_what_it_held_back_only_after_an_error(capfd):
         os.write(2, b"the reason\n")
         raise OSError
     assert capfd.readouterr().err == "the reason\n"
+
+
+def test_record_with_numbers_for_keys_can_be_read_back(tmp_path, record):
+    write_record(record | {"seconds_at_side": {8: 1.0, 16: 2.0}}, tmp_path)
+    (found,) = read_records(tmp_path)
+    assert found["seconds_at_side"] == {"8": 1.0, "16": 2.0}

@@ -53,6 +53,12 @@ def test_runs_that_differ_in_more_than_the_seed_are_not_averaged(folder):
     assert sorted(len(group.records) for group in report.groups(folder)) == [1, 1, 1, 3]
 
 
+def test_a_seed_that_is_there_twice_is_reported(folder):
+    ledger.write_record(make_record(seed=1, accuracy=0.9), folder)
+    with pytest.raises(ledger.LedgerError, match=r"of valid_cnn. Received: 2 of seed 1"):
+        report.groups(folder)
+
+
 def test_the_order_in_which_a_record_was_written_makes_no_difference(folder):
     record = make_record(seed=9)
     record["hardware"] = dict(reversed(record["hardware"].items()))

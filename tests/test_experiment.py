@@ -1,0 +1,66 @@
+"""A run is checked before it is trained, and counts once."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from cifar_utils import experiment, ledger
+from cifar_utils.data import load_cifar10, load_cifar10_test
+from cifar_utils.models import build_model
+from cifar_utils.training import RECIPES
+
+
+@pytest.fixture
+def data():
+    return load_cifar10("synthetic", val_size=50, limit=100)
+
+
+@pytest.fixture
+def test_set():
+    return load_cifar10_test("synthetic", limit=50)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The seeds that were trained; here, a training is a rest."""
+    seeds = []
+
+    def rest(recipe, data, seed, **options):
+        seeds.append(seed)
+        time.sleep(0.2)
+        return SimpleNamespace(
+            model=build_model(recipe.model), recipe=recipe, seconds=0.2, images_per_second=500.0,
+            history={"val_accuracy": [0.1], "seconds": [0.2]},
+        )  # fmt: skip
+
+    monkeypatch.setattr(experiment, "train", rest)
+    return seeds
+
+
+@pytest.mark.parametrize("labels", [np.zeros((50, 1), int), np.zeros(49, int), np.full(50, 10)])
+def test_test_labels_of_another_form_are_refused_before_the_training(
+    labels, data, test_set, trainings, tmp_path
+):
+    with pytest.raises(ValueError, match="Expected labels"):
+        experiment.run_seed(
+            "valid_cnn", data, (test_set[0], labels), 0, results=tmp_path, state=tmp_path
+        )
+    assert not trainings
+
+
+def test_a_seed_that_two_processes_run_at_once_is_trained_and_counted_once(
+    data, test_set, trainings, tmp_path
+):
+    def run(_):
+        folders = {"results": tmp_path / "results", "state": str(tmp_path / "state")}
+        return experiment.run_seed("valid_cnn", data, test_set, 3, **folders)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(run, range(2))
+    assert trainings == [3]
+    assert first["test_accuracy"] == second["test_accuracy"]
+    (record,) = ledger.read_records(tmp_path / "results")
+    assert record["settings"] == RECIPES["valid_cnn"].settings()
