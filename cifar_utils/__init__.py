@@ -34,9 +34,8 @@ def quiet_stderr() -> Iterator[None]:
         try:
             yield
         except BaseException:
-            os.dup2(saved, 2)
             kept.seek(0)
-            os.write(2, kept.read())
+            os.write(saved, kept.read())
             raise
         finally:
             os.dup2(saved, 2)

@@ -5,13 +5,13 @@ import os
 import sys
 from pathlib import Path
 
-from cifar_utils import cache, quiet_stderr
+from cifar_utils import cache, quiet_stderr, unknown_name
 from cifar_utils.bench import group_names
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
 from cifar_utils.ledger import (
-    LedgerError,
     default_folder,
     hardware,
+    read_records,
     versions,
     write_record,
 )
@@ -35,19 +35,23 @@ def show_data(options: argparse.Namespace) -> None:
         print(f"{folder}: all files are as they were unpacked.")
     else:
         data = load_cifar10("cifar10")
-        print(f"{data.name}: {len(data.x_train) + len(data.x_val):,} training images can be read.")
+        x_test, _ = load_cifar10_test("cifar10")
+        count = len(data.x_train) + len(data.x_val)
+        print(f"{data.name}: {count:,} training and {len(x_test):,} test images can be read.")
         print(f"fingerprint {data.fingerprint}")
 
 
 def run_recipe(options: argparse.Namespace) -> None:
     """Train a recipe with several seeds; write a record after each."""
-    # By itself, TensorFlow chooses these faster kernels on recent Intel processors only.
+    # By itself, TensorFlow chooses these faster kernels on some recent processors only.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_stderr():
         from cifar_utils.experiment import run_seed
-        from cifar_utils.training import best_precision
+        from cifar_utils.training import RECIPES, best_precision
 
+        if options.recipe not in RECIPES:  # before any data is fetched for it
+            raise unknown_name("recipe", options.recipe, RECIPES)
         precision = options.precision or best_precision()  # which looks for a GPU
     validation = 0 if options.all_images else min(5_000, options.limit or 5_000)
     data = load_cifar10(val_size=validation, limit=options.limit)
@@ -97,6 +101,8 @@ def render_results(options: argparse.Namespace) -> None:
     from cifar_utils.report import render_tables, tables
 
     readme = Path("README.md")
+    if not read_records(options.results):
+        raise ValueError(f"Expected records in {options.results}. Received: none.")
     if not readme.exists():
         raise ValueError(f"Expected the checkout's folder, with README.md. Received: {Path.cwd()}.")
     text = render_tables(readme.read_text(encoding="utf-8"), tables(options.results))
@@ -155,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.command(options)
-    except (DatasetError, LedgerError, ValueError) as error:
+    except (DatasetError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

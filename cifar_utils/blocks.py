@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from cifar_utils.layers import FusedBatchNormalization
@@ -36,10 +37,10 @@ def scaled_input(statistics: Statistics | None):
 
 def check_rates(dropout: Sequence[float], count: int) -> list[float]:
     """The dropout rates as a list; ValueError unless there are so many, from 0 to below 1."""
-    rates = list(dropout) if isinstance(dropout, Sequence) else [dropout]
+    rates = np.atleast_1d(dropout).tolist()
     if len(rates) != count or not all(0 <= rate < 1 for rate in rates):
         raise ValueError(
-            f"Expected {count} dropout rates, from 0 to below 1. Received: {dropout!r}."
+            f"Expected {count} dropout rate(s), from 0 to below 1. Received: {dropout!r}."
         )
     return rates
 

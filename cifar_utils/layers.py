@@ -13,8 +13,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     calls. Weights, outputs, gradients, moving statistics and arguments are those of
     ``keras.layers.BatchNormalization``, up to rounding; the statistics are computed in
     float32 under every precision. Inputs that are not of shape (n, height, width,
-    channels), masks, synchronised statistics, float64 and other backends than TensorFlow
-    are left to the parent class.
+    channels), masks, synchronised or renormalised statistics, float64 and other backends
+    than TensorFlow are left to the parent class.
 
     Parameters
     ----------
@@ -59,6 +59,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             keras.backend.backend() != "tensorflow"
             or not maps
             or self.synchronized
+            or getattr(self, "renorm", False)
             or mask is not None
             or self.compute_dtype == "float64"
         ):

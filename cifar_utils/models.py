@@ -230,7 +230,7 @@ def residual_cnn(
     x = blocks.residual_block(x, 256, "stage3_block2", bn_momentum)
     x = layers.MaxPooling2D(name="stage3_pool")(x)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
-    x = layers.Dropout(dropout, name="head_dropout")(x)
+    x = layers.Dropout(*blocks.check_rates(dropout, 1), name="head_dropout")(x)
     return keras.Model(inputs, blocks.logits(x), name="residual_cnn")
 
 

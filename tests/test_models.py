@@ -196,8 +196,19 @@ def test_fast_network_gives_the_same_outputs_in_a_fresh_process(pixels, tmp_path
     np.testing.assert_array_equal(np.load(outputs), model.predict(pixels, verbose=0))
 
 
+def test_dropout_rates_may_be_an_array():
+    rates = np.array([0.1, 0.2, 0.3])
+    layers = build_model("plain_cnn", dropout=rates).layers
+    assert [a.rate for a in layers if isinstance(a, keras.layers.Dropout)] == rates.tolist()
+
+
+def test_dropout_of_a_residual_network_is_one_rate():
+    with pytest.raises(ValueError, match=r"Expected 1 dropout rate\(s\)"):
+        build_model("residual_cnn", dropout=1.0)
+
+
 @pytest.mark.parametrize("name", ["plain_cnn", "valid_cnn", "dense_head_cnn"])
 @pytest.mark.parametrize("dropout", [(0.1,), (0.1,) * 5, (0.1, 0.1, 0.1, 1.0), 0.1])
 def test_other_numbers_of_dropout_rates_are_refused(name, dropout):
-    with pytest.raises(ValueError, match=r"Expected (3|4) dropout rates"):
+    with pytest.raises(ValueError, match=r"Expected (3|4) dropout rate\(s\)"):
         build_model(name, dropout=dropout)
