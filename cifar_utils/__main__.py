@@ -12,6 +12,7 @@ from cifar_utils.ledger import (
     default_folder,
     hardware,
     read_records,
+    revision,
     versions,
     write_record,
 )
@@ -82,7 +83,7 @@ def run_bench(options: argparse.Namespace) -> None:
         "data": {"name": data.name, "fingerprint": data.fingerprint},
         "hardware": hardware() | {"accelerator": "none"},
         "backend": "tensorflow",
-        "versions": versions("torch"),
+        "versions": versions("torch") | {"cifar_utils": revision()},
         "settings": {"images": options.images, "batch_size": BATCH, "epochs": EPOCHS},
     }
     written = None

@@ -12,7 +12,7 @@ from cifar_utils.blocks import NUM_CLASSES
 from cifar_utils.checks import check_images, check_labels
 from cifar_utils.data import Cifar10
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
-from cifar_utils.ledger import hardware, read_records, versions, write_record
+from cifar_utils.ledger import hardware, read_records, revision, versions, write_record
 from cifar_utils.training import RECIPES, Run, best_precision, has_gpu, train
 
 
@@ -88,7 +88,8 @@ def run_seed(
         run = train(
             recipe, data, seed, epochs=epochs, precision=precision, resume=file, verbose=verbose
         )
-        record = identity | _outcome(run, test) | {"versions": versions()}
+        made_with = versions() | {"cifar_utils": revision()}
+        record = identity | _outcome(run, test) | {"versions": made_with}
         path = write_record(record, results)
         file.unlink(missing_ok=True)
     seconds, accuracy = record["train_seconds"], record["test_accuracy"]

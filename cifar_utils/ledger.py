@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cifar_utils import __version__
+
 FIELDS = {
     "train": (
         "kind", "recipe", "model", "params", "data", "seed", "epochs", "val_accuracy",
@@ -25,14 +27,16 @@ FIELDS = {
 }  # fmt: skip
 
 
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
 class LedgerError(ValueError):
     """A record that can't be trusted, by name, and what is wrong with it."""
 
 
 def default_folder() -> Path:
     """Where the records lie: ``results/`` of the checkout, or of the present folder without one."""
-    checkout = Path(__file__).resolve().parent.parent
-    return (checkout if (checkout / "pyproject.toml").exists() else Path()) / "results"
+    return (CHECKOUT if _is_checkout() else Path()) / "results"
 
 
 def write_record(record: dict, folder: Path | None = None) -> Path:
@@ -146,6 +150,20 @@ def versions(*more: str) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def revision() -> str:
+    """This package's version and, in a git checkout, the commit that it is at.
+
+    >>> revision().startswith(__version__)
+    True
+    """
+    describe = ("git", "-C", str(CHECKOUT), "describe", "--always", "--dirty")
+    return f"{__version__} {_output(*describe) if _is_checkout() else ''}".strip()
+
+
+def _is_checkout() -> bool:
+    return (CHECKOUT / "pyproject.toml").exists()
 
 
 def _check_fields(record: dict, name: str) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import cifar_utils
 from cifar_utils import experiment, ledger
 from cifar_utils.data import load_cifar10, load_cifar10_test
 from cifar_utils.models import build_model
@@ -64,3 +65,4 @@ def test_a_seed_that_two_processes_run_at_once_is_trained_and_counted_once(
     assert first["test_accuracy"] == second["test_accuracy"]
     (record,) = ledger.read_records(tmp_path / "results")
     assert record["settings"] == RECIPES["valid_cnn"].settings()
+    assert record["versions"]["cifar_utils"].startswith(cifar_utils.__version__)
