@@ -1,5 +1,5 @@
 # `make tutorial` and `make test` work on a bare machine with Python 3.11 to 3.13.
-PYTHON ?= python3
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell command -v $(name))))
 BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -30,13 +30,19 @@ lint: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 
 clean:  ## leaves build/runs, where unfinished trainings are kept
-	rm -rf .venv $(filter-out build/runs,$(wildcard build/*))
+	rm -rf .venv
+	[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +
+
+# An environment whose Python is gone is made anew.
+ifneq ($(shell $(BIN)/python -c 'print(1)' 2>/dev/null),1)
+$(shell rm -f $(READY))
+endif
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \
 	  sys.exit(None if (3, 11) <= v < (3, 14) else \
 	  f"Expected Python 3.11 to 3.13. Received: Python {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 …")'
 	@echo "Setting up .venv: TensorFlow and JupyterLab, about 1 GB to fetch. This takes some minutes."
-	@$(PYTHON) -m venv .venv || { echo "Expected a Python with the modules venv and ensurepip; Debian and Ubuntu have them in the package python3-venv."; exit 1; }
-	@$(BIN)/pip install --quiet --editable '.[notebooks,test]'
-	@touch $@
+	@$(BIN)/pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "Expected a Python with the modules venv and ensurepip; Debian and Ubuntu have them in the package python3-venv."; exit 1; }
+	@if $(BIN)/pip install --quiet --editable '.[notebooks,test]'; then touch $@; \
+	else [ -e $@ ] && echo "Going on with the packages of before."; fi
