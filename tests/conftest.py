@@ -11,6 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 # Before TensorFlow is imported: in this process and in those that tests start, the same kernels.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -70,9 +70,12 @@ def test_crops_are_windows_of_the_image_padded_by_reflection(padding, images):
 
 
 def test_every_offset_occurs():
-    ramp = np.broadcast_to(np.arange(32, dtype=np.uint8)[:, None, None], (32, 32, 3))
-    centres = transformed(PadCropFlip(4, "none", seed=0), np.repeat(ramp[None], 500, 0))[:, 16, 16]
-    assert set(centres[:, 0]) == set(range(12, 21))
+    rows, columns = np.meshgrid(*(np.arange(32, dtype=np.uint8),) * 2, indexing="ij")
+    image = np.stack([rows, columns, columns], axis=-1)
+    batch = np.repeat(image[None], 2_000, axis=0)
+    centres = transformed(PadCropFlip(4, "none", seed=0), batch)[:, 16, 16, :2]
+    offsets = {(i, j) for i in range(12, 21) for j in range(12, 21)}
+    assert {tuple(map(int, centre)) for centre in centres} == offsets
 
 
 def test_random_flips_hit_half_of_the_images(images):

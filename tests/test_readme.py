@@ -1,9 +1,11 @@
 """The README's commands exist and its links lead somewhere."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
+from test_models import COUNTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md")
@@ -45,6 +47,34 @@ def test_every_notebook_is_listed():
 
 def test_readme_never_names_the_foreign_package_on_pypi():
     assert not re.search(r"pip install cifar[_-]utils", text("README.md"))
+
+
+def test_counts_of_the_networks_are_those_that_tests_check():
+    shown = {}
+    for row in re.findall(r"^\| [s–]\d? \| .*$", text("README.md"), re.M):
+        _, _, names, *counts, _ = row.split("|")
+        if len(counts) == 2:
+            totals, trained = (re.findall(r"[\d,]+", cell) for cell in counts)
+            networks = [name for name in re.findall(r"`(\w+)`", names) if name in COUNTS]
+            for k, name in enumerate(networks):
+                both = totals[min(k, len(totals) - 1)], trained[min(k, len(trained) - 1)]
+                shown[name] = tuple(int(count.replace(",", "")) for count in both)
+    assert shown == {name: (t + f, t) for name, (t, f) in COUNTS.items()}
+
+
+def test_modules_import_only_from_those_above_them():
+    (order,) = re.findall(
+        r"only from those above it\s\((.*?)\), says", text("CONTRIBUTING.md"), re.S
+    )
+    order = ["__init__", *re.findall(r"`(\w+)`", order), "__main__"]
+    modules = {path.stem: path for path in (ROOT / "cifar_utils").glob("*.py")}
+    assert sorted(order) == sorted(modules)
+    for name, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cifar_utils"):
+                _, _, module = node.module.partition(".")
+                above = [module] if module else [a.name for a in node.names if a.name in modules]
+                assert all(order.index(a) < order.index(name) for a in above), (name, above)
 
 
 def test_python_examples_of_the_readme_run():

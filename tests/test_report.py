@@ -163,12 +163,11 @@ def test_every_record_is_of_a_recipe_as_it_is_now():
 
 
 def test_a_changed_digit_or_a_missing_record_is_noticed(folder):
-    text = report.render_tables(PLACES, report.tables(folder))
-    for match in re.finditer(r"\d", text.partition("<!-- table: runs -->")[2]):
+    text, tables = (report.render_tables(PLACES, report.tables(folder)), report.tables(folder))
+    for match in re.finditer(r"\d", text):
         digit = str((int(match[0]) + 1) % 10)
-        start = len(text) - len(text.partition("<!-- table: runs -->")[2]) + match.start()
-        changed = text[:start] + digit + text[start + 1 :]
-        assert report.render_tables(changed, report.tables(folder)) != changed
+        changed = text[: match.start()] + digit + text[match.end() :]
+        assert report.render_tables(changed, tables) == text
     for path in folder.glob("*.json"):
         kept = path.read_bytes()
         path.unlink()

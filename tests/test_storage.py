@@ -1,10 +1,13 @@
 """Files that are damaged, foreign or missing, and where they are looked for."""
 
 import hashlib
+import inspect
 import os
 import pickle
 import struct
+import tracemalloc
 
+import keras
 import numpy as np
 import pytest
 from damage import damage
@@ -282,8 +285,18 @@ def test_array_type_that_crashes_numpy_is_refused(small):
 )
 def test_few_bytes_that_would_take_gigabytes_are_refused_at_once(content, small):
     (small.folder / "test_batch").write_bytes(content)
-    with pytest.raises(DatasetError, match="Expected a CIFAR-10 batch file"):
-        read_split(small.folder, "test")
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match="Expected a CIFAR-10 batch file"):
+            read_split(small.folder, "test")
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_archive_is_the_one_that_keras_knows():
+    theirs = inspect.getmodule(keras.datasets.cifar10.load_data)
+    assert storage.ARCHIVE.sha256 in inspect.getsource(theirs)
 
 
 def test_name_that_no_file_system_takes_is_no_folder():

@@ -15,9 +15,9 @@ import pytest
 from cifar_utils import pipeline, training
 from cifar_utils.data import load_cifar10
 from cifar_utils.evaluation import predict_probabilities
-from cifar_utils.models import list_models
+from cifar_utils.models import build_model, list_models
 from cifar_utils.recipes import Recipe
-from cifar_utils.training import RECIPES, best_precision, train
+from cifar_utils.training import RECIPES, train
 
 QUICK = replace(
     RECIPES["valid_cnn"],
@@ -26,6 +26,12 @@ QUICK = replace(
     epochs=3,
     augmentation=(("crop_alternating_flip", 2), ("rotation", 5.0)),
 )
+
+
+@pytest.fixture(autouse=True)
+def in_float32(monkeypatch):
+    """Unless a test says otherwise, on machines with bfloat16 units, too."""
+    monkeypatch.setattr(training, "best_precision", lambda: "float32")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +65,7 @@ def test_every_recipe_trains(name, data):
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} == set(run.history)
     assert np.isfinite(run.history["loss"][0]) and run.seconds > 0 < run.images_per_second
     assert run.model.predict(data.x_val[:7], verbose=0).shape == (7, 10)
-    assert (run.recipe.epochs, run.precision) == (1, best_precision())
+    assert (run.recipe.epochs, run.precision) == (1, "float32")
 
 
 def test_training_learns():
@@ -95,7 +101,7 @@ SCRIPT = """
 import sys
 from cifar_utils.data import load_cifar10
 from cifar_utils.training import train
-from tests.test_training import QUICK
+from test_training import QUICK
 data = load_cifar10("synthetic", val_size=50, limit=100)
 train(QUICK, data, 7, epochs=200, resume=sys.argv[1], verbose=0)
 """
@@ -105,8 +111,7 @@ def test_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypatch
     state = tmp_path / "state.npz"
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(state)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.DEVNULL, cwd=Path(__file__).parent,
     )  # fmt: skip
     deadline = time.monotonic() + 100
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -291,6 +296,15 @@ def test_fast_recipe_diverges_in_no_precision(precision, data):
     run = train(recipe, data, precision=precision, verbose=0)
     assert np.isfinite(run.history["loss"] + run.history["val_loss"]).all()
     assert all(np.isfinite(w).all() for w in weights(run))
+
+
+@pytest.mark.parametrize("name", ["plain_cnn", "fast_cnn"])
+def test_smaller_images_are_shown_to_the_very_same_weights(name, data):
+    model = build_model(name)
+    smaller = keras.Sequential(training._at_side(model, 16))
+    assert smaller(data.x_val[:4]).shape == (4, 10)
+    shared, own = ({id(w) for w in m.weights} for m in (smaller, model))
+    assert shared == own
 
 
 def test_too_few_images_are_refused(data):
