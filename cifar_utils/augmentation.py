@@ -176,7 +176,7 @@ def build_augmentation(
     >>> [layer.name for layer in build_augmentation([("flip", 0), ("rotation", 15)]).layers]
     ['flip', 'rotation']
     """
-    layers = []
+    layers = [] if transforms else [keras.layers.Identity()]  # an empty Sequential is not built
     for i, (name, amount) in enumerate(transforms):
         if name not in _LAYERS:
             raise unknown_name("transform", name, _LAYERS)

@@ -1,6 +1,7 @@
 """Recipes train, are repeatable, and survive being killed."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -305,6 +306,26 @@ def test_smaller_images_are_shown_to_the_very_same_weights(name, data):
     assert smaller(data.x_val[:4]).shape == (4, 10)
     shared, own = ({id(w) for w in m.weights} for m in (smaller, model))
     assert shared == own
+
+
+ON_JAX = """
+from dataclasses import replace
+import keras, numpy as np
+from cifar_utils.data import load_cifar10
+from cifar_utils.training import RECIPES, train
+assert keras.backend.backend() == "jax"
+data = load_cifar10("synthetic", val_size=50, limit=100)
+for name in ("fast_cnn", "valid_cnn", "residual_cnn"):
+    recipe = replace(RECIPES[name], batch_size=20, epochs=2)
+    assert np.isfinite(train(recipe, data, verbose=0).history["val_loss"]).all()
+"""
+
+
+def test_recipes_run_on_jax():
+    pytest.importorskip("jax")
+    subprocess.run(
+        [sys.executable, "-c", ON_JAX], env=os.environ | {"KERAS_BACKEND": "jax"}, check=True
+    )
 
 
 def test_too_few_images_are_refused(data):
