@@ -113,9 +113,7 @@ def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
         "test_accuracy": float(np.mean(y_pred == y_test)),
         "test_accuracy_views6": float(np.mean(six_views.argmax(axis=1) == y_test)),
         "test_images": len(y_test),
-        "test_nll": float(log_loss(y_test, probabilities, labels=range(NUM_CLASSES)))
-        if finite
-        else None,
+        "test_nll": float(log_loss(y_test, probabilities, labels=classes)) if finite else None,
         "test_ece": expected_calibration_error(y_test, probabilities) if finite else None,
         "confusion_matrix": confusion_matrix(y_test, y_pred, labels=classes).tolist(),
         "train_seconds": run.seconds,

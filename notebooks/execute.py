@@ -2,7 +2,7 @@
 
 A notebook's source is the script of the same name in ``src/``; this runs it in a fresh
 kernel and writes the executed notebook, in place or, with ``--output``, elsewhere
-together with a web page. The answers to its exercises are in ``src/solutions/``; put
+together with a web page; what fails goes to ``build/failed/``. The answers to its exercises are in ``src/solutions/``; put
 into the notebook's own exercises, they make its notebook of solutions. With
 ``--check``, nbval runs the committed notebooks instead and compares the outputs of the
 cells marked for it. With ``--prose``, text that changed in the scripts goes into the
@@ -13,10 +13,11 @@ run again.
 import argparse
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
-import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import jupytext
@@ -25,10 +26,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 
-from cifar_utils.data import find_cifar10
+from cifar_utils.data import DatasetError, find_cifar10
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "src"
+FAILED = HERE.parent / "build" / "failed"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 AT_ONCE = {"smoke": 2, "full": 1}  # timings of a full run are results
 CELL_TIMEOUT = {"smoke": 300, "full": 3600}  # seconds
@@ -36,13 +38,22 @@ CELL_TIMEOUT = {"smoke": 300, "full": 3600}  # seconds
 
 def choose_data() -> str:
     """Set the data source for the kernels, never one that has to be downloaded."""
-    if source := os.environ.get("CIFAR_UTILS_SOURCE"):
-        return f"the source {source!r}, as CIFAR_UTILS_SOURCE says"
+    if os.environ.get("CIFAR_UTILS_SOURCE") == "synthetic":
+        return "the drawn stand-in, as CIFAR_UTILS_SOURCE says"
     if folder := find_cifar10():
         os.environ["CIFAR10_DIR"] = str(folder.resolve())  # kernels run elsewhere
         return f"the CIFAR-10 files in {folder}"
     os.environ["CIFAR_UTILS_SOURCE"] = "synthetic"
     return "the drawn stand-in, as CIFAR-10 is not on this machine (`make data` fetches it)"
+
+
+def choose_real_data() -> str:
+    """The same, for results: the stand-in is refused."""
+    if os.environ.get("CIFAR_UTILS_SOURCE") == "synthetic" or not find_cifar10():
+        sys.exit(
+            "Expected CIFAR-10 for results. Received: none; `make data` fetches it."
+        )
+    return choose_data()
 
 
 def is_solution(script: Path) -> bool:
@@ -93,6 +104,8 @@ def as_notebook(script: Path) -> nbformat.NotebookNode:
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{i:02d}"  # the same ids each time, so that diffs stay small
+        if any(tag.startswith("check-") for tag in tags(cell)):
+            cell.metadata.tags.append("nbval-check-output")  # solved, or not solved yet
     return notebook
 
 
@@ -111,6 +124,7 @@ def update(script: Path, target: Path) -> None:
     for cell, before in zip(cells, done, strict=True):
         cell.outputs, cell.execution_count = before.outputs, before.execution_count
     if not all(same):
+        choose_real_data()
         alone = nbformat.v4.new_notebook(metadata=notebook.metadata)
         alone.cells = [nbformat.from_dict(cell) for cell in needed + own]
         asyncio.run(run(alone, CELL_TIMEOUT["full"]))
@@ -121,7 +135,12 @@ def update(script: Path, target: Path) -> None:
 
 
 async def run(notebook: nbformat.NotebookNode, timeout: int) -> None:
-    """Run all cells in a fresh kernel."""
+    """Run all cells in a fresh kernel; Ctrl-C ends everything, not just the cell."""
+
+    def on_notebook_start(**_) -> None:
+        with suppress(NotImplementedError):  # on Windows
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
     client = NotebookClient(
         notebook,
         timeout=timeout,
@@ -129,21 +148,23 @@ async def run(notebook: nbformat.NotebookNode, timeout: int) -> None:
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(HERE)}},
+        on_notebook_start=on_notebook_start,
     )
     await client.async_execute()
 
 
 async def execute(script: Path, target: Path, timeout: int, with_html: bool) -> None:
-    """Run one script as a notebook; write what came of it, also if a cell failed."""
-    notebook = as_notebook(script)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Run one script as a notebook; write what came of it, elsewhere if a cell failed."""
+    notebook, place = as_notebook(script), FAILED / target.name
     try:
         await run(notebook, timeout)
+        place = target
     finally:
-        nbformat.write(notebook, target)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, place)
         if with_html:
             page, _ = HTMLExporter().from_notebook_node(notebook)
-            target.with_suffix(".html").write_text(page, encoding="utf-8")
+            place.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
 async def execute_all(jobs: list[tuple], at_once: int) -> int:
@@ -156,8 +177,8 @@ async def execute_all(jobs: list[tuple], at_once: int) -> int:
             try:
                 await execute(script, *rest)
                 outcome = f"{(time.perf_counter() - start) / 60:.1f} min"
-            except (CellExecutionError, CellTimeoutError, DeadKernelError):
-                outcome = f"failed\n{traceback.format_exc(limit=0)}"
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                outcome = f"failed, see {os.path.relpath(FAILED)}/\n{error}"
         outcomes.append(outcome)
         name = script.relative_to(SOURCES).with_suffix("")
         print(f"[{len(outcomes)}/{len(jobs)}] {name}: {outcome}", flush=True)
@@ -173,7 +194,7 @@ def check(notebooks: list[Path]) -> int:
         f"Checking {len(notebooks)} notebooks under nbval on {choose_data()}.",
         flush=True,
     )
-    options = ["--nbval-lax", "--nbval-current-env", "--nbval-kernel-name=python3"]
+    options = ["--nbval-lax", "--nbval-current-env"]
     options += [f"--numprocesses={AT_ONCE['smoke']}", "--dist=loadfile"]
     timeout = f"--nbval-cell-timeout={CELL_TIMEOUT['smoke']}"
     command = [sys.executable, "-m", "pytest", *options, timeout]
@@ -206,9 +227,12 @@ def main() -> int:
     ]
     if not scripts:
         parser.error(f"no notebook's name starts with {' or '.join(names)}")
-    rerun = not (options.check or options.prose or options.output)
-    if rerun and not (os.environ.get("CIFAR_UTILS_SOURCE") or find_cifar10()):
-        parser.error("no CIFAR-10 on this machine; fetch it first with `make data`")
+    in_place = not (options.check or options.output)
+    if in_place and options.profile != "full":
+        parser.error("the smoke profile is not for results; name a folder by --output")
+    # Two kernels may share a GPU.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ["CIFAR_UTILS_PROFILE"] = options.profile
     folder = (options.output or HERE).resolve()
     targets = [
         folder / script.relative_to(SOURCES).with_suffix(".ipynb") for script in scripts
@@ -220,21 +244,19 @@ def main() -> int:
             update(script, target)
         return 0
 
-    os.environ["CIFAR_UTILS_PROFILE"] = options.profile
-    print(
-        f"Running {len(scripts)} notebooks, {options.profile} profile, on {choose_data()}."
-    )
+    data = choose_real_data() if in_place else choose_data()
+    print(f"Running {len(scripts)} notebooks, {options.profile} profile, on {data}.")
     jobs = [
         (script, target, CELL_TIMEOUT[options.profile], options.output is not None)
         for script, target in zip(scripts, targets, strict=True)
     ]
     failed = asyncio.run(execute_all(jobs, AT_ONCE[options.profile]))
-    kinds = (
-        "Executed notebooks and web pages" if options.output else "Executed notebooks"
-    )
-    print(f"{kinds} are in {os.path.relpath(folder)}/.")
+    print(f"Executed notebooks are in {os.path.relpath(folder)}/.")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except DatasetError as error:
+        sys.exit(str(error))

@@ -1,14 +1,21 @@
 """The notebooks keep the series' form: parts, sizes, order, outputs, solved exercises."""
 
 import ast
+import asyncio
 import importlib.util
 import os
 import re
+import signal
 import statistics
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
 import pytest
+
+import cifar_utils
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
@@ -65,6 +72,9 @@ def test_exercises_fail_unsolved_and_pass_solved(path):
     unsolved, solved = verdicts(path), verdicts(FOLDER / "solutions" / path.name)
     assert unsolved == [f"Exercise {i}: not solved yet" for i in (1, 2, 3)]
     assert solved == [f"Exercise {i}: solved" for i in (1, 2, 3)]
+    for one in (path, FOLDER / "solutions" / path.name):  # nbval compares what they say
+        compared = [c for c in code_cells(one) if "nbval-check-output" in execute.tags(c)]
+        assert [execute.tags(c)[0] for c in compared] == [f"check-{i}" for i in (1, 2, 3)]
     stars = re.findall(r"^\*\*Exercise \d (★+)\*\*", prose(path), re.M)
     assert stars == ["★", "★★", "★★★"]
 
@@ -145,12 +155,20 @@ def test_settings_are_named_once_in_capitals(path):
 @each
 def test_test_set_is_opened_once_after_all_training(path):
     sources = [cell.source for cell in code_cells(path)]
-    opened = [i for i, source in enumerate(sources) if "= load_cifar10_test(" in source]
-    assert len(opened) <= 1
+    opened = [
+        i
+        for i, source in enumerate(sources)
+        if re.search(r"= (?:\w+\.)?load_cifar10_test\(", source)
+    ]
+    assert len(opened) == 1
     learning = re.compile(r"\.fit\(|\btrain\(")
+    helpers = [s for s in sources if s.startswith("def ") and learning.search(s)]
+    names = "|".join(re.match(r"def (\w+)", source)[1] for source in helpers)
+    if names:
+        learning = re.compile(rf"{learning.pattern}|\b(?:{names})\(")
     exercises = next(i for i, c in enumerate(code_cells(path)) if "answer-1" in execute.tags(c))
     trained = [i for i, source in enumerate(sources[:exercises]) if learning.search(source)]
-    assert not opened or not trained or max(trained) < opened[0]
+    assert not trained or max(trained) < opened[0]
 
 
 @each
@@ -170,6 +188,19 @@ def test_percentages_in_the_prose_were_printed_or_are_cited(path):
 
 
 @each_and_solutions
+def test_nothing_is_left_to_be_written(path):
+    assert not re.search(r"\b(XXX|TODO|FIXME)\b", "\n".join(c.source for c in read(path).cells))
+
+
+@each
+def test_links_lead_somewhere_and_colab_gets_this_version(path):
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", prose(path)):
+        assert link.startswith("https://") or (path.parent / link).exists(), link
+    assert f"/blob/main/notebooks/{path.name})" in read(path).cells[0].source
+    assert f"@v{cifar_utils.__version__}" in code_cells(path)[0].source
+
+
+@each_and_solutions
 def test_every_picture_names_its_data(path):
     drawing = re.compile(r"\bplot_\w+\(|plt\.subplots\(")
     for cell in code_cells(path):
@@ -180,6 +211,52 @@ def test_every_picture_names_its_data(path):
 @each_and_solutions
 def test_notebook_says_nothing_of_the_machine_it_was_made_on(path):
     assert not re.search(r"/(home|root|tmp|var|work|Users)/", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("source", ["", "auto", "cifar10"])
+def test_kernels_never_wait_for_a_download(source, monkeypatch):
+    monkeypatch.setenv("CIFAR_UTILS_SOURCE", source)
+    monkeypatch.setattr(execute, "find_cifar10", lambda: None)
+    assert "stand-in" in execute.choose_data()
+    assert os.environ["CIFAR_UTILS_SOURCE"] == "synthetic"
+    with pytest.raises(SystemExit, match="Expected CIFAR-10 for results"):
+        execute.choose_real_data()
+
+
+INTERRUPTED = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+import execute, nbformat
+notebook = nbformat.v4.new_notebook()
+started = f"import pathlib, time; pathlib.Path({sys.argv[2]!r}).touch(); time.sleep(60)"
+notebook.cells = [nbformat.v4.new_code_cell(started)]
+asyncio.run(execute.run(notebook, 100))
+"""
+
+
+def test_interrupted_execution_ends_at_once(tmp_path):
+    started = tmp_path / "started"
+    command = [sys.executable, "-c", INTERRUPTED, str(FOLDER), str(started)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not started.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode and "KeyboardInterrupt" in errors
+
+
+def test_notebook_that_fails_leaves_the_executed_one_alone(tmp_path, monkeypatch):
+    failing = nbformat.v4.new_notebook()
+    failing.cells = [nbformat.v4.new_code_cell("1 / 0")]
+    monkeypatch.setattr(execute, "as_notebook", lambda script: failing)
+    monkeypatch.setattr(execute, "FAILED", tmp_path / "failed")
+    target = tmp_path / "executed.ipynb"
+    target.write_text("as it was")
+    job = execute.SOURCES / "executed.py", target, 60, False
+    assert asyncio.run(execute.execute_all([job], 1)) == 1
+    assert target.read_text() == "as it was"
+    assert "ZeroDivisionError" in (tmp_path / "failed" / target.name).read_text()
 
 
 def test_kernels_are_given_a_relative_folder_as_an_absolute_one(monkeypatch):
