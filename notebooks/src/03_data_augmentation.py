@@ -2,9 +2,10 @@
 # # 03 · Data augmentation
 #
 # **With 2,000 training images, flips, shifts and rotations lift a network from 48.7 to
-# 54.7 % of the test images (`cifar10-q75`, one run each). Of the single transforms,
-# shifts (4.4 ± 2.0) and flips (3.4 ± 2.1) gain; three seeds cannot rank the two. In 16
-# minutes on two processor cores.**
+# 54.7 % of the test images (`cifar10-q75`, one run each). Of the single transforms, tried
+# on a smaller network and validation images, shifts (4.4 ± 2.0 points) and flips
+# (3.4 ± 2.1) are the likeliest to help; three seeds cannot rank the two. In 16 minutes on
+# two processor cores.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/03_data_augmentation.ipynb)
 #
@@ -97,6 +98,11 @@ data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=IMAGES)
 print(f"{len(data.x_train):,} training and {len(data.x_val):,} validation images")
 
 # %% [markdown]
+# All figures in the text are of `cifar10-q75`, a JPEG copy that notebook 01 introduces. On
+# the original images accuracies come out some points higher, and on a GPU the seconds are
+# others.
+
+# %% [markdown]
 # ## 1 A network that learns by heart
 #
 # A public tutorial [1] puts a large head on the six convolutions of `plain_cnn`: a dense
@@ -114,11 +120,11 @@ for part, count in parts.items():
     print(f"{part}: {count:,} parameters, {count / network.count_params():.0%}")
 
 # %% [markdown]
-# Most sit in the head, which connects each place of the last map with each of 1,024
-# units. With 2,000 images, that is more than a thousand parameters an image. We train it
-# without augmentation, as in part one. `train` takes a *recipe*, which holds every choice but the data and
-# the seed; ours has other batches, epochs, schedule and options than the one for this
-# network.
+# Most sit in the head, which connects each of the 2,048 values of the last map with each of
+# 1,024 units. With 2,000 images, that is more than a thousand parameters per image. We train
+# it without augmentation, as in part one. `train` takes a *recipe*, which holds every choice
+# but the data and the seed. We start from the one of that name and change batch size,
+# epochs, schedule and options.
 
 # %%
 part_one = replace(
@@ -139,8 +145,8 @@ print(f"training   {plain.history['accuracy'][-1]:.1%}")
 print(f"validation {plain.history['val_accuracy'][-1]:.1%}, gap {100 * gap:.1f} points")
 
 # %% [markdown]
-# Overfitting as in the textbook. From about the ninth epoch on, the network names all but every
-# training image correctly, and has nothing left to learn from them: the validation accuracy stays
+# Overfitting as in the textbook. From about the ninth epoch on, the network classifies nearly
+# every training image correctly, and has nothing left to learn from them: the validation accuracy stays
 # where it was, and ends at 47.7 %. The gap is 52.3 points. Sixteen more epochs have
 # not helped. What is missing is images.
 
@@ -204,9 +210,9 @@ ax = plotting.plot_images(images / 255, titles, columns=SHOWN, data_name=data.na
 
 # %% [markdown]
 # The first image is 77 % one picture and 23 % another; you see both at once. The shares are
-# random, and the van has drawn itself as its partner, hence its 100 %. Such images do not occur,
-# and still they can help: the network learns to change its mind gradually between
-# classes.
+# random. The van's 100 % mean that it has drawn itself, or one of its own class, as its
+# partner. Such images do not occur, and still they can help: the network learns to
+# change its mind gradually between classes.
 
 # %% [markdown]
 # ## 3 The same network with augmentation
@@ -243,7 +249,7 @@ table["gap"] = table["training"] - table["validation"]
 table.style.format("{:.1%}").format("{:.0f}", subset="seconds")
 
 # %% [markdown]
-# The gap is a third smaller, 34.7 points, and it has closed from both sides. The training
+# The gap is a third smaller, 34.7 points, and it has narrowed from both sides. The training
 # accuracy is *lower*, 89.4 %, for the network never sees the same image twice and finds it harder
 # to learn by heart. The validation accuracy is higher by seven points,
 # 54.7 %. The transforms cost 4 of 128 seconds. They are no substitute for images, though:
@@ -252,9 +258,10 @@ table.style.format("{:.1%}").format("{:.0f}", subset="seconds")
 # %% [markdown]
 # ## 4 What is each transform worth?
 #
-# One at a time, on `valid_cnn`, the network that notebook 02 trains, which is faster. The rate
-# falls from 0.002 along a cosine; mixup has an alpha of 0.2, as its inventors use it, so that
-# most blends are weak. Seeds differ in the initial weights, the order and the random transforms; we compare seed by seed
+# One at a time, on `valid_cnn`, the network that notebook 02 trains, which is faster. (*Crop
+# and flip* and *all of s2* are combinations, and left out.) The rate falls from 0.002 along a
+# cosine; mixup has an alpha of 0.2, Keras' default, so that most blends are weak. Seeds
+# differ in the initial weights, the order and the random transforms. We compare seed by seed
 # with the training without augmentation, and give the mean difference with its 95 %
 # interval (Student's t).
 
@@ -304,12 +311,13 @@ ax.grid(alpha=0.3, axis="x")
 plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# Three of the five intervals exclude zero: shifts gain 4.4 points and flips 3.4, with about 2 to
-# either side, and mixup loses one, ± 0.7. Rotation, 1.1 ± 1.1, just touches zero, and cutout,
-# −0.6 ± 2.3, may be anything. But of five comparisons with three seeds each, one may stand out by
-# chance, and 2,000 validation images add an uncertainty of their own, of which these intervals
-# know nothing. Only shifts and flips are far from the edge: these two help, at this size. An
-# ablation holds for its budget, too. Mixup makes the task harder, which may need more than 14
+# Taken one by one, the intervals of shifts, 4.4 ± 2.0, flips, 3.4 ± 2.1, and mixup, −1.0 ± 0.7,
+# exclude zero; rotation, 1.1 ± 1.1, lies at its edge, and cutout, −0.6 ± 2.3, may be anything. But
+# of five such intervals one misses by chance in up to a quarter of experiments. Intervals that
+# hold all five at once in 95 of 100 (*Bonferroni*'s correction: 99 % each) are 2.3 times as wide
+# with three seeds, and then none excludes zero. Shifts and flips are the likeliest to help; the
+# loss by mixup may well be chance. And 2,000 validation images add an uncertainty of their own,
+# of which these intervals know nothing. An ablation holds for its budget, too. Mixup makes the task harder, which may need more than 14
 # epochs to pay off; its inventors train for 200 [3].
 
 # %% [markdown]
@@ -377,8 +385,9 @@ print(
 )
 
 # %% [markdown]
-# One. Keras' layer draws a single shift for the whole batch, so all 200 images move together;
-# ours draws one for each image, and 200 images visit 76 of the 81 places. Before you
+# One. Called on a batch, Keras' layer draws a single shift for all of it, so all 200 images
+# move together. (Mapped over single images in `tf.data`, before `batch`, it draws one for
+# each.) Ours draws one for each image, and 200 images visit 76 of the 81 places. Before you
 # train with a transform, count what it does; a few lines are enough. Ours has a second
 # advantage: it moves whole pixels, so it is a look-up and needs no arithmetic on pixels.
 
@@ -422,8 +431,9 @@ for name, run in (("without augmentation", plain), ("with", augmented)):
     assert result.low > 0.05
 
 # %% [markdown]
-# 48.7 against 54.7 %, six points apart, and the two intervals do not touch. The validation
-# images had said 47.7 and 54.7 %.
+# 48.7 against 54.7 %, six points apart, and the two intervals do not touch. They are of one
+# training each; of what another seed would give, these intervals know nothing. The
+# validation images had said 47.7 and 54.7 %.
 
 # %% [markdown]
 # ## Check your understanding
@@ -490,8 +500,9 @@ print("Exercise 1:", "solved" if solved else "not solved yet")
 
 # %% [markdown]
 # **Exercise 2 ★★** Write `erase(images, size, rng)`: cutout in NumPy. In each image, a
-# square of `size` × `size` pixels at a place of its own becomes black. `rng` is a
-# `numpy.random.Generator`. Every place must be possible, the corners included.
+# square of `size` × `size` pixels at a place of its own, wholly inside the image, becomes
+# black. `rng` is a `numpy.random.Generator`. Every place must be possible, the corners
+# included.
 
 
 # %% tags=["answer-2"]
