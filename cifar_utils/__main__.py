@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from cifar_utils import cache, quiet_stderr, unknown_name
+from cifar_utils import cache, quiet_stderr
 from cifar_utils.bench import group_names
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
 from cifar_utils.ledger import (
@@ -49,10 +49,10 @@ def run_recipe(options: argparse.Namespace) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_stderr():
         from cifar_utils.experiment import run_seed
-        from cifar_utils.training import RECIPES, best_precision
+        from cifar_utils.recipes import find_recipe
+        from cifar_utils.training import best_precision
 
-        if options.recipe not in RECIPES:  # before any data is fetched for it
-            raise unknown_name("recipe", options.recipe, RECIPES)
+        find_recipe(options.recipe)  # before any data is fetched for it
         precision = options.precision or best_precision()  # which looks for a GPU
     validation = 0 if options.all_images else min(5_000, options.limit or 5_000)
     data = load_cifar10(val_size=validation, limit=options.limit)

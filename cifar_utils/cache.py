@@ -46,9 +46,9 @@ def find_cifar10(data_dir: str | os.PathLike | None = None) -> Path | None:
         If the named folder has no CIFAR-10 files, or not all of them.
     """
     if data_dir is not None:
-        return batches_folder(Path(data_dir).expanduser(), "data_dir")
+        return batches_folder(Path(data_dir), "data_dir")
     if os.environ.get("CIFAR10_DIR"):
-        return batches_folder(Path(os.environ["CIFAR10_DIR"]).expanduser(), "CIFAR10_DIR")
+        return batches_folder(Path(os.environ["CIFAR10_DIR"]), "CIFAR10_DIR")
     if is_sound(own_cache() / FOLDER):
         return own_cache() / FOLDER
     return next((folder for folder in _keras_folders() if not missing(folder)), None)
@@ -161,8 +161,9 @@ def cifar10h_file(
     """The file of CIFAR-10H: in a named folder, in the cache, or fetched into it."""
     wanted = storage.CIFAR10H
     others = {}
-    for named in map(Path, filter(None, (data_dir, os.environ.get("CIFAR10_DIR")))):
-        for path in (f.expanduser() / wanted.name for f in (named, named.parent)):
+    for named in filter(None, (data_dir, os.environ.get("CIFAR10_DIR"))):
+        folder = Path(named).expanduser()
+        for path in (folder / wanted.name, folder.parent / wanted.name):
             found = sha256_of(path)
             if found == wanted.sha256:
                 return path

@@ -48,6 +48,13 @@ def check_labels(*labels: np.ndarray, num_classes: int | None = None) -> list[np
     return arrays
 
 
+def check_labelled(images: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """The labels as an array: of the forms above, one for each image, else ValueError."""
+    check_images(images)
+    one_each = np.zeros(len(images), int)
+    return check_labels(one_each, labels, num_classes=num_classes)[1]
+
+
 def check_probabilities(probabilities: np.ndarray, classes: int | None = None) -> np.ndarray:
     """Probabilities as an array of shape (n, classes), rows that sum to 1, else ValueError."""
     array = np.asarray(probabilities, float)

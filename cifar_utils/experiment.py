@@ -7,13 +7,13 @@ import numpy as np
 from filelock import FileLock
 from sklearn.metrics import confusion_matrix, log_loss
 
-from cifar_utils import unknown_name
 from cifar_utils.blocks import NUM_CLASSES
-from cifar_utils.checks import check_images, check_labels
+from cifar_utils.checks import check_labelled
 from cifar_utils.data import Cifar10
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.ledger import hardware, read_records, revision, versions, write_record
-from cifar_utils.training import RECIPES, Run, best_precision, has_gpu, train
+from cifar_utils.recipes import find_recipe
+from cifar_utils.training import Run, best_precision, has_gpu, train
 
 
 def run_seed(
@@ -58,11 +58,8 @@ def run_seed(
         If there is no such recipe, the test set is not uint8 images and as many labels, or
         as ``training.train``.
     """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    recipe = RECIPES[name]
-    check_images(test[0])
-    check_labels(np.zeros(len(test[0]), int), test[1], num_classes=NUM_CLASSES)
+    recipe = find_recipe(name)
+    check_labelled(*test, NUM_CLASSES)
     epochs = recipe.epochs if epochs is None else epochs
     precision = precision or best_precision()
     about_data = {

@@ -89,16 +89,16 @@ class LookaheadSGD(keras.optimizers.SGD):
 
     def update_step(self, gradient, variable, learning_rate):
         tensor = ops.convert_to_tensor  # for where(), which takes no variables on JAX
-        slow = self.slow[self._get_variable_index(variable)]
+        kept_slow = self.slow[self._get_variable_index(variable)]
         # Not in build(): within a graph, what that assigns is lost.
-        self.assign(slow, ops.where(self.iterations == 0, tensor(variable), tensor(slow)))
+        slow = ops.where(self.iterations == 0, tensor(variable), tensor(kept_slow))
         super().update_step(gradient, variable, learning_rate)
         step = self.iterations + 1
         due = step % self.every == 0
         progress = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
         kept = ops.cast(self.hold * progress**3, variable.dtype)
         average = kept * slow + (1 - kept) * variable
-        self.assign(slow, ops.where(due, average, tensor(slow)))
+        self.assign(kept_slow, ops.where(due, average, slow))
         self.assign(variable, ops.where(due, average, tensor(variable)))
 
     def get_config(self):

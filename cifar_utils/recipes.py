@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import keras
 
+from cifar_utils import unknown_name
 from cifar_utils.optimizers import LinearRise, LookaheadSGD
 
 SCHEDULES = ("constant", "cosine", "triangle")
@@ -274,3 +275,10 @@ _FAST = (_FAST_CNN, replace(_FAST_CNN, name="fast_cnn_large", model="fast_cnn_la
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST}
 )
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name; ValueError, with the names that are near, if there is none."""
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]

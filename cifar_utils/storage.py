@@ -96,6 +96,7 @@ def missing(folder: Path) -> list[str]:
 
 def batches_folder(given: Path, named_by: str) -> Path:
     """The folder with all batch files: the given one, or the official one in it."""
+    given = given.expanduser()
     folders = (given, given / FOLDER)
     folder = min(folders, key=lambda candidate: len(missing(candidate)))
     if lacking := missing(folder):

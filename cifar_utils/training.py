@@ -13,7 +13,7 @@ from keras import ops
 
 from cifar_utils.augmentation import PadCropFlip, build_augmentation
 from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
-from cifar_utils.checks import check_images, check_labels
+from cifar_utils.checks import check_labelled
 from cifar_utils.data import Cifar10, channel_statistics, fingerprint
 from cifar_utils.initialization import initialize
 from cifar_utils.models import build_model
@@ -117,9 +117,9 @@ def train(
             f"Expected at least {recipe.batch_size} training images, a batch. "
             f"Received: {len(data.x_train)} images."
         )
-    data = replace(data, y_train=_checked(data.x_train, data.y_train))
+    data = replace(data, y_train=check_labelled(data.x_train, data.y_train, NUM_CLASSES))
     if len(data.x_val) or len(data.y_val):
-        data = replace(data, y_val=_checked(data.x_val, data.y_val))
+        data = replace(data, y_val=check_labelled(data.x_val, data.y_val, NUM_CLASSES))
     keras.utils.set_random_seed(seed)
     precision = precision or best_precision()
     model = _build(recipe, data, precision)
@@ -233,13 +233,6 @@ class _State(keras.callbacks.Callback):
         half_written = self.path.with_suffix(f".{os.getpid()}.npz")
         np.savez(half_written, about=about, **arrays)
         half_written.replace(self.path)
-
-
-def _checked(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The labels as an array, if they and the images are of the form that training takes."""
-    check_images(images)
-    one_each = np.zeros(len(images), int)
-    return check_labels(one_each, labels, num_classes=NUM_CLASSES)[1]
 
 
 def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:

@@ -2,8 +2,9 @@
 
 A notebook's source is the script of the same name in ``src/``; this runs it in a fresh
 kernel and writes the executed notebook, in place or, with ``--output``, elsewhere
-together with a web page; what fails goes to ``build/failed/``. The answers to its exercises are in ``src/solutions/``; put
-into the notebook's own exercises, they make its notebook of solutions. With
+together with a web page; what fails goes to ``build/failed/``. The answers to its
+exercises are in ``src/solutions/``; put into the notebook's own exercises, they make its
+notebook of solutions. With
 ``--check``, nbval runs the committed notebooks instead and compares the outputs of the
 cells marked for it. With ``--prose``, text that changed in the scripts goes into the
 notebooks, whose outputs stay; if an exercise's code changed, the exercises alone are
@@ -49,11 +50,10 @@ def choose_data() -> str:
 
 def choose_real_data() -> str:
     """The same, for results: the stand-in is refused."""
-    if os.environ.get("CIFAR_UTILS_SOURCE") == "synthetic" or not find_cifar10():
-        sys.exit(
-            "Expected CIFAR-10 for results. Received: none; `make data` fetches it."
-        )
-    return choose_data()
+    chosen = choose_data()
+    if os.environ.get("CIFAR_UTILS_SOURCE") == "synthetic":
+        sys.exit(f"Expected CIFAR-10 for results. Received: {chosen}.")
+    return chosen
 
 
 def is_solution(script: Path) -> bool:

@@ -163,7 +163,8 @@ def test_every_record_is_of_a_recipe_as_it_is_now():
 
 
 def test_a_changed_digit_or_a_missing_record_is_noticed(folder):
-    text, tables = (report.render_tables(PLACES, report.tables(folder)), report.tables(folder))
+    tables = report.tables(folder)
+    text = report.render_tables(PLACES, tables)
     for match in re.finditer(r"\d", text):
         digit = str((int(match[0]) + 1) % 10)
         changed = text[: match.start()] + digit + text[match.end() :]
