@@ -62,8 +62,9 @@ class PadCropFlip(keras.layers.Layer):
             )
         self.padding, self.flip, self.seed = padding, flip, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        # Not int32: TensorFlow keeps such variables in host memory, out of reach of XLA on a GPU.
         self.epoch = self.add_weight(
-            shape=(), dtype="int32", initializer="zeros", trainable=False, name="epoch"
+            shape=(), dtype="int", initializer="zeros", trainable=False, name="epoch"
         )
 
     def build(self, input_shape):
@@ -106,7 +107,7 @@ class PadCropFlip(keras.layers.Layer):
         if self.flip == "none":
             return ops.zeros((count,), dtype="bool")
         sums = ops.sum(ops.cast(images, "int32"), axis=(1, 2, 3))
-        return (sums + self.epoch) % 2 == 1
+        return (sums + ops.cast(self.epoch, "int32")) % 2 == 1
 
     def compute_output_shape(self, input_shape):
         return input_shape

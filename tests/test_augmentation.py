@@ -87,6 +87,13 @@ def test_random_flips_hit_half_of_the_images(images):
     assert 0.42 < np.mean(flipped) < 0.58
 
 
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_no_variable_is_out_of_reach_of_xla_on_a_gpu(name):
+    # TensorFlow keeps int32 variables in host memory, and a compiled step can't read them there.
+    layer = build_augmentation([(name, TRANSFORMS[name])], seed=0)
+    assert "int32" not in {variable.dtype for variable in layer.variables}
+
+
 def test_alternating_flips_show_each_image_both_ways_in_two_epochs(images):
     layer = PadCropFlip(0, "alternating")
     even = transformed(layer, images)

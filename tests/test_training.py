@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import keras
@@ -299,7 +300,17 @@ def test_fast_recipe_diverges_in_no_precision(precision, data):
     assert all(np.isfinite(w).all() for w in weights(run))
 
 
-@pytest.mark.parametrize("name", ["plain_cnn", "fast_cnn"])
+def test_fast_recipe_trains_under_xla_as_it_does_on_a_gpu(data, monkeypatch):
+    compile_plainly = keras.Sequential.compile
+    monkeypatch.setattr(
+        keras.Sequential, "compile", partialmethod(compile_plainly, jit_compile=True)
+    )
+    recipe = replace(RECIPES["fast_cnn"], batch_size=50, sides=())
+    run = train(recipe, data, epochs=1, verbose=0)
+    assert np.isfinite(run.history["loss"]).all()
+
+
+@pytest.mark.parametrize("name", ["plain_cnn", "dense_head_cnn", "residual_cnn", "fast_cnn"])
 def test_smaller_images_are_shown_to_the_very_same_weights(name, data):
     model = build_model(name)
     smaller = keras.Sequential(training._at_side(model, 16))
