@@ -245,17 +245,36 @@ _VALID_TUNED = Recipe(
     augmentation=(("crop_alternating_flip", 2.0),),
     model_options={"dropout": (0.0, 0.0, 0.1, 0.1)},
 )
+_PLAIN_TUNED = replace(
+    _VALID_TUNED,
+    name="plain_cnn_tuned",
+    model="plain_cnn",
+    source="ours: as valid_cnn_tuned, small images first, and lookahead",
+    epochs=22,
+    lookahead=True,
+    sides=((0.55, 16),),
+    model_options={"dropout": (0.0, 0.0, 0.1)},
+)
 _TUNED = (
     _VALID_TUNED,
+    _PLAIN_TUNED,
     replace(
-        _VALID_TUNED,
-        name="plain_cnn_tuned",
-        model="plain_cnn",
-        source="ours: as valid_cnn_tuned, small images first, and lookahead",
-        epochs=22,
-        lookahead=True,
-        sides=((0.55, 16),),
-        model_options={"dropout": (0.0, 0.0, 0.1)},
+        _PLAIN_TUNED,
+        name="dense_head_cnn_tuned",
+        model="dense_head_cnn",
+        source="ours: as plain_cnn_tuned, but shorter",
+        epochs=18,
+        sides=((0.72, 16),),
+        model_options={"dropout": (0.0, 0.0, 0.1, 0.3)},
+    ),
+    replace(
+        _PLAIN_TUNED,
+        name="residual_cnn_tuned",
+        model="residual_cnn",
+        source="ours: as plain_cnn_tuned, in few epochs, which are dear",
+        epochs=8,
+        sides=((0.88, 16),),
+        model_options={},
     ),
 )
 _FAST_CNN = replace(
