@@ -2,9 +2,9 @@
 # # 04 · A residual network
 #
 # **With shortcuts, twenty layers reach 59 % of the validation images where the same layers
-# without them reach 47 to 50 % (`cifar10-q75`, 5,000 training images, two runs each). With a
-# minute or so of training on two processor cores and one recipe for all, the cheapest network
-# beats the larger residual one all the same: 61.6 against 41.3 %. In 20 minutes.**
+# without them reach 47 to 50 % (`cifar10-q75`, 5,000 training images, two runs each). With 50
+# seconds of training on two processor cores and one recipe for all, the cheapest network beats
+# the larger residual one all the same: 56.5 against 39.6 %. In 19 minutes.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/04_residual_network.ipynb)
 #
@@ -18,7 +18,7 @@
 # **Before you start** read [notebook 02](02_baseline_cnn.ipynb); [03](03_data_augmentation.ipynb)
 # helps.
 #
-# **Runtime** 20 minutes on two processor cores (AMD EPYC), most of them for the ten
+# **Runtime** 19 minutes on two processor cores (AMD EPYC), most of them for the ten
 # trainings of section 5.
 
 # %% [markdown]
@@ -39,6 +39,7 @@ if "google.colab" in sys.modules:
 
 # %%
 import os
+import time
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -63,6 +64,7 @@ from keras import layers
 from cifar_utils import evaluation, ledger, plotting
 from cifar_utils.data import CLASS_NAMES, load_cifar10, load_cifar10_test, profile
 from cifar_utils.models import build_model
+from cifar_utils.pipeline import untuned
 from cifar_utils.training import RECIPES, train
 
 # %%
@@ -83,10 +85,12 @@ VAL_SIZE = 2_000 if FULL else 300
 TEST_LIMIT = None if FULL else 500
 DEPTH_EPOCHS = 6 if FULL else 1
 DEPTH_SEEDS = (0, 1) if FULL else (0,)
-BUDGET = 60 if FULL else 1  # seconds for each training of the contest
+BUDGET = 50 if FULL else 1  # seconds for each training of the contest
 CONTEST_SEEDS = (0, 1) if FULL else (0,)
-FEW = 640 if FULL else 64  # images to measure a network's speed with
+PEAK_RATE = 2e-3  # learning rate of the contest at its start
+CONTEST_BATCH = 64
 PROBE = 128  # images in the batch that shows the gradients
+PROBE_SEEDS = (0, 1, 2, 3, 4) if FULL else (0,)
 BLOCK_SIDE, BLOCK_WIDTH = 8, 16  # of the maps on which a block is tried
 NETWORKS = ("valid_cnn", "residual_cnn", "plain_cnn", "dense_head_cnn", "resnet20")
 CONTEST_NETWORKS = NETWORKS if FULL else NETWORKS[:2]
@@ -97,11 +101,12 @@ data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=IMAGES)
 print(f"{len(data.x_train):,} training and {len(data.x_val):,} validation images")
 
 # %% [markdown]
-# ## 1 Twenty layers, with and without shortcuts
-#
-# (All figures in the text are of `cifar10-q75`, a JPEG copy that notebook 01 introduces. On
+# All figures in the text are of `cifar10-q75`, a JPEG copy that notebook 01 introduces. On
 # the original images accuracies come out some points higher. A faster machine trains for
-# more epochs in a minute, and section 5 may have another winner there.)
+# more epochs in the same time, and section 5 may have another winner there.
+
+# %% [markdown]
+# ## 1 Twenty layers, with and without shortcuts
 #
 # If six convolutions are good, are nineteen better? He and others [1] found that plain
 # networks get *worse* beyond some depth, and not by overfitting: their training error
@@ -118,13 +123,13 @@ for name in ("plain20", "resnet20"):
     print(f"{len(convolutions)} convolutions, {len(additions)} additions")
 
 # %% [markdown]
-# The shortcuts have no parameters and cost next to nothing: where a block halves the map,
-# the shortcut takes every second pixel and fills the new channels with zeros. So whatever
-# differs between the two comes from the additions alone. Do they help? Both are trained by
-# the same recipe, that of `resnet20` (SGD with a triangular rate up to 0.1, weight decay,
-# z-scores, crop and flip) but with batches of 64, with the same images and, seed by seed, the same initial weights. The
-# training loss shows how fast a network learns to fit its images; the validation accuracy,
-# whether that is worth anything. Bands span the seeds.
+# The shortcuts have no parameters and cost next to nothing: where a block halves the map, the
+# shortcut takes every second pixel and fills the new channels with zeros. So whatever differs
+# between the two comes from the additions alone. Do they help? Both are trained by the same
+# recipe, that of `resnet20` (SGD with a triangular rate up to 0.1, weight decay, z-scores, crop
+# and flip) but with batches of 64, with the same images and, seed by seed, the same initial
+# weights. The training loss shows how fast a network learns to fit its images; the validation
+# accuracy, whether that is worth anything. Bands span the seeds.
 
 # %%
 depth = {}
@@ -156,7 +161,8 @@ ends = {
 for name, accuracies in ends.items():
     losses = [run.history["loss"][-1] for run in depth[name]]
     print(f"{name}: validation {[f'{a:.1%}' for a in accuracies]}, ", end="")
-    print(f"training loss {[f'{loss:.2f}' for loss in losses]}")
+    print(f"training loss {[f'{loss:.2f}' for loss in losses]}, ", end="")
+    print(f"{np.mean([run.seconds for run in depth[name]]):.0f} s each")
 
 # %% [markdown]
 # They do. Without shortcuts the training loss ends at 1.40 and 1.48, with them at 1.11 and
@@ -199,15 +205,20 @@ def relative_gradients(model, images, labels):
 fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 norms = {}
 for name, style in (("plain20", "o--"), ("resnet20", "s-")):
-    keras.utils.set_random_seed(SEED)
-    network = build_model(name)
-    norms[name] = relative_gradients(
-        network, data.x_train[:PROBE], data.y_train[:PROBE]
-    )
-    ax.plot(
-        range(1, len(norms[name]) + 1), norms[name], style, markersize=4, label=name
+    rows = []
+    for seed in PROBE_SEEDS:
+        keras.utils.set_random_seed(seed)
+        batch = data.x_train[:PROBE], data.y_train[:PROBE]
+        rows.append(relative_gradients(build_model(name), *batch))
+    norms[name] = np.array(rows)
+    numbers = range(1, norms[name].shape[1] + 1)
+    ax.plot(numbers, norms[name].mean(axis=0), style, markersize=4, label=name)
+    ax.fill_between(
+        numbers, norms[name].min(axis=0), norms[name].max(axis=0), alpha=0.2
     )
 ax.set(xlabel="convolution, from the input", ylabel="gradient / kernel", yscale="log")
+ax.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"])
+ax.yaxis.minorticks_off()
 ax.xaxis.get_major_locator().set_params(integer=True)
 ax.grid(alpha=0.3)
 ax.legend()
@@ -215,16 +226,18 @@ plotting.label_source(ax, data.name)
 
 # %%
 for name, values in norms.items():
-    print(f"{name}: first {values[0]:.3f}, last {values[-1]:.3f}, ", end="")
-    print(f"largest / smallest {max(values) / min(values):.1f}")
+    first, *_, last = values.mean(axis=0)
+    unevenness = values.max(axis=1) / values.min(axis=1)
+    print(f"{name}: first {first:.3f}, last {last:.3f}, largest / smallest ", end="")
+    print(f"{unevenness.mean():.1f} ({unevenness.min():.1f} to {unevenness.max():.1f})")
 
 # %% [markdown]
-# In the plain network the shares differ by a factor of 14.6 and are largest near the input:
-# with one learning rate for all, some layers take large steps while others take small ones.
-# With shortcuts the factor is 4.4. The gradient has not vanished in either, so "vanishing
-# gradients" is not the story here; what differs is the balance. (One batch, before training,
-# one seed. This would explain why the plain network learns more slowly, but does not prove
-# it.)
+# In the plain network the shares differ by a factor of 13.0, the mean of five seeds, and are
+# largest near the input: with one learning rate for all, some layers take large steps while
+# others take small ones. With shortcuts the factor is 4.1. No seed of the one comes near any of
+# the other: 9.9 at least there, 4.7 at most here. The gradient has not vanished in either, so
+# "vanishing gradients" is not the story; what differs is the balance. (One batch, before
+# training. This would explain why the plain network learns more slowly, but does not prove it.)
 
 # %% [markdown]
 # ## 3 A skip connection, step by step
@@ -310,117 +323,136 @@ rest = trained - network.get_layer("logits").count_params()
 print("all but the output layer, divided by 64, leaves", rest % 64)
 
 # %% [markdown]
-# The source states 2,229,248 trained parameters. No network of its description can have
-# them, if its output layer has biases, as Keras gives it. All its widths are multiples of 64, so every layer but the last has a multiple
-# of 64 parameters, and the last, 256 × 10 weights and 10 biases, leaves 10. The
-# stated count leaves 0. Ours is the natural reading, with 5 % more. It does happen that a
-# stated count is of another version of the code; dividing is a cheap way to notice.
+# The source states 2,229,248 trained parameters. No network of its description can have them,
+# if its output layer has biases, as Keras gives it. All its widths are multiples of 64, so
+# every layer but the last has a multiple of 64 parameters, and the last, 256 × 10 weights and
+# 10 biases, leaves 10. The stated count leaves 0. Ours is the natural reading, with 5 % more.
+# It does happen that a stated count is of another version of the code; dividing is a cheap way
+# to notice.
 #
 # A diagram of what we have built:
 
 
 # %%
 def draw(network, ax):
-    """A line a layer, from the top; shortcuts as arcs on the right."""
-    kinds = (layers.Conv2D, layers.MaxPooling2D, layers.Add, layers.Dense)
+    """A box for each layer, from the top; shortcuts on the right."""
     names = [a.name for a in network.layers]
-    shown = [a for a in network.layers if isinstance(a, kinds)]
-    shown = [a for a in shown if "projection" not in a.name]
+    shown = [a for a in network.layers if "projection" not in a.name]
     for y, layer in enumerate(shown):
         shape = " × ".join(map(str, layer.output.shape[1:]))
         added = isinstance(layer, layers.Add)
-        box = {"boxstyle": "round", "facecolor": "tab:orange" if added else "0.9"}
-        ax.text(0, -y, f"{layer.name}: {shape}", ha="center", va="center", bbox=box)
+        color = "tab:orange" if added else "0.9"
+        ax.barh(y, 2, left=-1, height=0.7, color=color, edgecolor="0.4")
+        ax.text(0, y, f"{layer.name}: {shape}", ha="center", va="center", fontsize=8)
         if added:
             projected = layer.name.replace("_add", "_projection") in names
-            arrow = {"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.6"}
-            ax.annotate("", (1.1, -y), (1.1, 3 - y), arrowprops=arrow)
-            ax.text(1.6, 1.4 - y, "1 × 1 convolution" if projected else "unchanged")
-    ax.set(xlim=(-1.2, 3), ylim=(0.5 - len(shown), 0.5))
+            ax.plot([1, 1.3, 1.3], [y - 3, y - 3, y], color="black")
+            ax.annotate("", (1, y), (1.3, y), arrowprops={"arrowstyle": "->"})
+            ax.text(1.4, y - 1.5, "1 × 1 convolution" if projected else "unchanged")
+    ax.set(xlim=(-1.05, 2.6), ylim=(len(shown) - 0.5, -0.5))
     ax.axis("off")
 
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 5.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 6.5), layout="constrained")
 draw(network, ax)
 plotting.label_source(ax, f"shapes of residual_cnn, for {data.name}")
 
 # %% [markdown]
-# Each orange box adds two things: what the two convolutions above it have made, and what
-# the arc brings past them. Twice the arc has to change the width, by a 1 × 1 convolution; the last
-# block keeps it, and its input is added unchanged. Pooling takes the map from 32 × 32 down to
-# 4 × 4 while the channels grow from 64 to 256.
+# Each orange box adds two things: what the two convolutions above it have made, and what the
+# line on the right brings past them. Twice it has to change the width, by a 1 × 1 convolution;
+# the last block keeps it, and its input is added unchanged. Pooling takes the map from 32 × 32
+# down to 4 × 4 while the channels grow from 64 to 256.
 
 # %% [markdown]
 # ## 5 All networks at equal cost
 #
 # Which is best? At the same number of *epochs* the larger networks would have an unfair
-# advantage, for an epoch costs them more. So each gets the same training time, nominally
-# a minute, with the same recipe but for the number of epochs: Adam with a rate that falls
-# from 0.002 along a cosine to zero at the end, batches of 64, and random flips. Dropout is
-# where each network has it: `valid_cnn`, `plain_cnn` and `dense_head_cnn` do. First, the speed of each on this machine,
-# in two short epochs of just that recipe, of which the first, with the building of the
-# graph in it, does not count.
+# advantage, for an epoch costs them more. So each gets the same training time, 50 seconds, by
+# the same recipe: Adam with a rate that falls from 0.002 along a cosine, batches of 64, and
+# random flips. Dropout is where each network has it: `valid_cnn`, `plain_cnn` and
+# `dense_head_cnn` do. To end at zero after that time, whichever machine it is and however many
+# epochs that makes, the rate follows the clock. The clock starts after the first step, which
+# also builds the graph.
 
 
 # %%
-def contest_recipe(name, epochs):
-    return replace(
-        RECIPES["valid_cnn"],
-        model=name,
-        epochs=epochs,
-        schedule="cosine",
-        learning_rate=2e-3,
-        augmentation=(("flip", 0.0),),
-        model_options={},
-    )
+class TimeBudget(keras.callbacks.Callback):
+    """Lets the learning rate fall along a cosine of the time, and stops at its end."""
 
+    def __init__(self, peak, seconds):
+        super().__init__()
+        self.peak, self.seconds, self.steps, self.start = peak, seconds, 0, None
 
-# %%
-few = replace(data, x_train=data.x_train[:FEW], y_train=data.y_train[:FEW])
-speeds = {}
-for name in CONTEST_NETWORKS:
-    probe = train(contest_recipe(name, 2), few, seed=SEED, verbose=0)
-    speeds[name] = probe.images_per_second
-    print(f"{name:15} {speeds[name]:6,.0f} images/s")
+    def on_train_batch_end(self, batch, logs=None):
+        self.start = self.start or time.perf_counter()
+        self.steps += 1
+        share = min(1, (time.perf_counter() - self.start) / self.seconds)
+        self.model.optimizer.learning_rate = self.peak * (1 + np.cos(np.pi * share)) / 2
+        self.model.stop_training = share == 1
 
-# %%
-contest = {}
-for name, speed in speeds.items():
-    recipe = contest_recipe(name, max(1, round(BUDGET * speed / len(data.x_train))))
-    contest[name] = [train(recipe, data, seed=s, verbose=0) for s in CONTEST_SEEDS]
-
-# %%
-rows = {
-    name: {
-        **{
-            f"seed {run.seed}": f"{run.history['val_accuracy'][-1]:.1%}" for run in runs
-        },
-        "mean": np.mean([run.history["val_accuracy"][-1] for run in runs]),
-        "parameters": runs[0].model.count_params(),
-        "epochs": runs[0].recipe.epochs,
-        "seconds": np.mean([run.seconds for run in runs]),
-    }
-    for name, runs in contest.items()
-}
-table = pd.DataFrame(rows).T.sort_values("mean", ascending=False)
-table.style.format("{:,.0f}", subset=["parameters", "epochs", "seconds"]).format(
-    "{:.1%}", subset=["mean"]
-)
 
 # %% [markdown]
-# Look at the column of epochs first: in about a minute, `valid_cnn` has seen each image
-# fifteen times, `residual_cnn` once. The cost is only roughly equal, 51 to 77 seconds, and the
-# winner had the most of it: epochs are whole ones, and the probe was too short to tell its
-# speed well. At this budget and by this recipe the cheapest network wins by nine
-# points over the next, with 61.6 %, and the larger residual one comes last, with 41.3 %.
-# `plain_cnn`, `resnet20` and `dense_head_cnn` lie between; the two seeds of `resnet20` are five
-# points apart, so their order among each other is not safe. First and last are.
+# `train` has no budget of time, so here is a `fit` of our own. The dataset has no end; the
+# callback ends the training. Flips are a layer in front of the network, as `train` has them.
+
+
+# %%
+def contestant(name, seed):
+    """Train a network for the budget; the network, and how often it saw each image."""
+    keras.utils.set_random_seed(seed)
+    network = build_model(name)
+    flip = layers.RandomFlip("horizontal", seed=seed)
+    learner = keras.Sequential([keras.Input((32, 32, 3)), flip, network])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    learner.compile(keras.optimizers.Adam(PEAK_RATE), loss)
+    images = tf.data.Dataset.from_tensor_slices((data.x_train, data.y_train))
+    images = images.shuffle(len(data.x_train), seed=seed).repeat().batch(CONTEST_BATCH)
+    budget = TimeBudget(PEAK_RATE, BUDGET)
+    learner.fit(
+        untuned(images),
+        steps_per_epoch=10**6,
+        callbacks=[budget],
+        shuffle=False,
+        verbose=0,
+    )
+    return network, budget.steps * CONTEST_BATCH / len(data.x_train)
+
+
+# %%
+contest = {
+    name: [contestant(name, seed) for seed in CONTEST_SEEDS]
+    for name in CONTEST_NETWORKS
+}
+
+# %%
+rows = {}
+for name, results in contest.items():
+    probabilities = [
+        evaluation.predict_probabilities(a, data.x_val) for a, _ in results
+    ]
+    right = [np.mean(p.argmax(axis=1) == data.y_val) for p in probabilities]
+    rows[name] = {f"seed {s}": r for s, r in zip(CONTEST_SEEDS, right, strict=True)} | {
+        "mean": np.mean(right),
+        "parameters": results[0][0].count_params(),
+        "epochs": np.mean([epochs for _, epochs in results]),
+    }
+table = pd.DataFrame(rows).T.sort_values("mean", ascending=False)
+style = table.style.format("{:.1%}").format("{:,.0f}", subset=["parameters"])
+style.format("{:.1f}", subset=["epochs"])
+
+# %% [markdown]
+# Look at the column of epochs first: in the same time, `valid_cnn` has seen each image eight
+# times, `residual_cnn` once. At this budget and by this recipe the cheapest network wins by
+# ten points over the next, with 56.5 %, and the larger residual one comes last, with 39.6 %.
+# `plain_cnn` and `resnet20` lie between, less than half a point apart, where their own seeds
+# differ by three and four: their order is not safe. First and last are.
 #
 # It would be wrong to conclude that residual networks are bad. The recipe is one that suits
-# `valid_cnn`, and by its own one `resnet20` reached 59 % in section 1, if with six epochs on the
-# same images instead of four. And a minute may be too short for large networks to pay for their size. Budget and
-# recipe belong to any ranking.
+# `valid_cnn`, and by its own one `resnet20` reached 59 % in section 1, on the same images, if
+# with six epochs in 113 seconds. And 50 seconds may be too short for large networks to pay for
+# their size. Budget and recipe belong to any ranking. (And the machine does: this one was busy,
+# and slower than on other days.)
 
 # %% [markdown]
 # Do they make the same mistakes? Two confusion matrices side by side, on the validation
@@ -429,19 +461,18 @@ table.style.format("{:,.0f}", subset=["parameters", "epochs", "seconds"]).format
 # %%
 predictions = {}
 for name in ("valid_cnn", "residual_cnn"):
-    probabilities = evaluation.predict_probabilities(contest[name][0].model, data.x_val)
+    network, _ = contest[name][0]
+    probabilities = evaluation.predict_probabilities(network, data.x_val)
     predictions[name] = probabilities.argmax(axis=1)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(12.5, 5.6), layout="constrained")
 for ax, (name, y_pred) in zip(axes, predictions.items(), strict=True):
-    plotting.plot_confusion_matrix(
-        data.y_val,
-        y_pred,
-        class_names=CLASS_NAMES,
-        data_name=f"{name}, {data.name}",
-        ax=ax,
+    display = plotting.plot_confusion_matrix(
+        data.y_val, y_pred, class_names=CLASS_NAMES, data_name=data.name, ax=ax
     )
+    display.im_.set_clim(0, 1)  # one scale for both
+    ax.set_title(name)
 
 # %%
 first, second = (y_pred == data.y_val for y_pred in predictions.values())
@@ -452,13 +483,13 @@ print(f"only valid_cnn right {np.mean(first & ~second):.1%}")
 print(f"only residual_cnn right {np.mean(~first & second):.1%}")
 
 # %% [markdown]
-# Airplanes and ships, automobiles and trucks are mixed up in both, almost twice as often on the
-# right: after one epoch, 29 % of the airplanes are called ships, 18 % of the automobiles trucks. The
-# right one also calls more birds deer than birds. (The colour scales differ: each ends at its
-# own largest share.) Most mistakes of the stronger network are mistakes of the weaker one,
-# too: on 30.1 % of the images neither is right, while mistakes made independently of each
-# other would coincide on 22 %. In 7.3 % the weaker network is right where the stronger one is
-# not; that is the most that choosing between the two could gain.
+# Both mix up cats and dogs, airplanes and ships, automobiles and trucks, birds and deer. The
+# residual network, after one epoch, does most of it more: 24 % of the automobiles are called
+# trucks, 36 % of the cats dogs, and horses are dogs in 21 %. Four fifths of `valid_cnn`'s
+# mistakes are also made by `residual_cnn`: on 35.0 % of the images neither is right, while
+# mistakes made independently of each other would coincide on 26 %. In 8.8 % the weaker network
+# is right where the stronger one is not; that is the most that choosing between the two could
+# gain.
 
 # %% [markdown]
 # ## 6 Open the test set, once
@@ -468,23 +499,23 @@ print(f"only residual_cnn right {np.mean(~first & second):.1%}")
 # %%
 x_test, y_test = load_cifar10_test(limit=TEST_LIMIT)
 winner = table.index[0]
-model = contest[winner][0].model
+model, _ = contest[winner][0]
 y_pred = evaluation.predict_probabilities(model, x_test).argmax(axis=1)
 result = evaluation.accuracy_interval(y_test, y_pred)
 print(f"{winner}, seed {CONTEST_SEEDS[0]}: {result} on {data.name}")
-assert result.low > 0.05
 
 # %% [markdown]
-# 61.6 %, a point below its validation figure of 62.6 %. This is the first of its two seeds, chosen before
-# looking. With all 45,000 images and eight minutes, notebook 02 took the same network to 77.3 % [4].
+# 55.8 %, close to its validation figure of 56.1 %. This is the first of its two seeds, chosen
+# before looking. With all 45,000 images and nine minutes, notebook 02 took the same network to
+# 77.3 % [4].
 
 # %% [markdown]
 # ## 7 Which should I choose?
 #
 # | if you have | choose | because |
 # |---|---|---|
-# | minutes on a processor | `valid_cnn` | it led section 5 by nine points after about a minute of one recipe |
-# | few images | any of them, with augmentation | shifts and flips gained three points and more in notebook 03, with 2,000 images |
+# | minutes on a processor | `valid_cnn` | it led section 5 by ten points after 50 seconds of one recipe |
+# | few images | any of them, with augmentation | flips gained about three points in notebook 03, with 2,000 images |
 # | many layers | shortcuts, as in `resnet20` | same cost, ten points more after six epochs here |
 # | a GPU, or hours | `residual_cnn`, perhaps | its author claims the highest accuracy of the five [2]; measured here only after one epoch |
 # | no reason at all | not `dense_head_cnn` | eight times the parameters of `plain_cnn`, and no better here |
@@ -516,15 +547,15 @@ assert result.low > 0.05
 #
 # | network, 5,000 images | validation, mean | test | parameters | epochs | seconds | device | seeds |
 # |---|---|---|---|---|---|---|---|
-# | `valid_cnn` | 61.6 % | 61.6 % (60.6 to 62.5), one seed | 297,226 | 15 | 77 | 2 cores | 2 |
-# | `plain_cnn` | 52.5 % | not opened | 309,290 | 5 | 68 | 2 cores | 2 |
-# | `resnet20` | 50.0 % | not opened | 271,098 | 4 | 61 | 2 cores | 2 |
-# | `dense_head_cnn` | 49.7 % | not opened | 2,494,982 | 5 | 71 | 2 cores | 2 |
-# | `residual_cnn` | 41.3 % | not opened | 2,335,370 | 1 | 51 | 2 cores | 2 |
+# | `valid_cnn` | 56.5 % | 55.8 % (54.8 to 56.7), one seed | 297,226 | 8.2 | 50 | 2 cores | 2 |
+# | `plain_cnn` | 46.5 % | not opened | 309,290 | 3.3 | 50 | 2 cores | 2 |
+# | `resnet20` | 46.3 % | not opened | 271,098 | 2.8 | 50 | 2 cores | 2 |
+# | `dense_head_cnn` | 42.8 % | not opened | 2,494,982 | 3.1 | 50 | 2 cores | 2 |
+# | `residual_cnn` | 39.6 % | not opened | 2,335,370 | 1.0 | 50 | 2 cores | 2 |
 #
-# All on `cifar10-q75`, last epoch. A block with a shortcut can easily do nothing, and learns the
-# difference from that. Twenty layers without shortcuts have less balanced gradients before training. Compare at
-# equal cost, and say which cost and which recipe.
+# All on `cifar10-q75`, at the end of training. A block with a shortcut can easily do nothing,
+# and learns the difference from that. Twenty layers without shortcuts have less balanced
+# gradients before training. Compare at equal cost, and say which cost and which recipe.
 
 # %% [markdown]
 # ## Exercises
@@ -567,12 +598,14 @@ outputs = bottleneck(inputs)
 solved = outputs is not None and tuple(outputs.shape) == (None, 8, 8, 256)
 if solved:
     block = keras.Model(inputs, outputs)
-    kinds = [type(a).__name__ for a in block.layers]
-    sides = sorted(
-        a.kernel_size[0] for a in block.layers if "Conv2D" in type(a).__name__
-    )
+    convolutions = [a for a in block.layers if isinstance(a, layers.Conv2D)]
+    sides = sorted(a.kernel_size[0] for a in convolutions)
     full = keras.Model(inputs, residual_block(inputs, 256, "full")).count_params()
-    solved = sides == [1, 1, 3] and "Add" in kinds and block.count_params() < full / 10
+    solved = sides == [1, 1, 3] and block.count_params() < full / 10
+if solved:  # without its last convolution, the block should leave maps as they are
+    convolutions[-1].set_weights([0 * w for w in convolutions[-1].get_weights()])
+    maps = keras.random.uniform((2, 8, 8, 256), seed=SEED)
+    solved = np.allclose(block(maps), maps, rtol=0.01)
 print("Exercise 2:", "solved" if solved else "not solved yet")
 
 # %% [markdown]
@@ -595,12 +628,16 @@ solved = outputs is not None and tuple(outputs.shape) == (None, 8, 8, 16)
 if solved:
     block = keras.Model(inputs, outputs)
     convolutions = [a for a in block.layers if isinstance(a, layers.Conv2D)]
+    norms = [a for a in block.layers if isinstance(a, layers.BatchNormalization)]
     maps = keras.random.normal((2, 8, 8, 16), seed=SEED)
-    moved = not np.allclose(block(maps), maps)
+    solved = len(convolutions) == len(norms) == 2 and not np.allclose(block(maps), maps)
+# It should leave maps as they are when every ReLU is shut, and when they are all open
+# but the last convolution gives zero.
+for shift in (-100, 1) if solved else ():
+    for norm in norms:
+        norm.beta.assign(keras.ops.full_like(norm.beta, shift))
+    solved = solved and np.allclose(block(maps), maps, atol=1e-4)
     convolutions[-1].set_weights([0 * w for w in convolutions[-1].get_weights()])
-    solved = (
-        moved and len(convolutions) == 2 and np.allclose(block(maps), maps, atol=1e-6)
-    )
 print("Exercise 3:", "solved" if solved else "not solved yet")
 
 # %% [markdown]
