@@ -250,7 +250,7 @@ print(f"{seconds:.0f} s in all, {seconds / EPOCHS:.1f} s an epoch with its valid
 
 # %% [markdown]
 # 77.3 % of the validation images after the last epoch, in 564 seconds, 56.4 an epoch.
-# Logistic regression took 15 seconds in notebook 01, for 40.4 %. The source of this
+# Logistic regression took 15 seconds in notebook 01, for 40 %. The source of this
 # network claims about 78 % on the original images [1]; ours are the JPEG copy, which
 # should cost about three points (the README says on what basis). By the source's settings, a
 # constant rate and batches of 64, it reaches 73.7 ± 1.2 % on them in our hands [1]; batches,
