@@ -38,10 +38,10 @@ def draw(results: Path | None, figures: Path) -> Iterator[Path]:
 def plot_cost(runs: list[Group]) -> Axes:
     """Test accuracy of every recipe against its training time."""
     _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
-    for run, marker in zip(runs, "osD^vP*X<>hp8dH" * 9, strict=False):
+    for run, name, marker in zip(runs, _names(runs), "osD^vP*X<>hp8dH" * 9, strict=False):
         accuracy = run.mean("test_accuracy")
         reach = 100 * accuracy.reach if accuracy.runs > 2 else 0  # two runs say next to nothing
-        label = f"{run.first['recipe']} ({accuracy.runs})"
+        label = f"{name} ({accuracy.runs})"
         mean = np.mean(run.seconds)
         spread = [[mean - min(run.seconds)], [max(run.seconds) - mean]]
         ax.errorbar(
@@ -62,14 +62,25 @@ def plot_cost(runs: list[Group]) -> Axes:
     return ax
 
 
+def _names(runs: list[Group]) -> list[str]:
+    """The recipes; where one is there several times, with its images and its machine."""
+    recipes = [run.first["recipe"] for run in runs]
+    return [
+        recipe
+        if recipes.count(recipe) == 1
+        else f"{recipe}, {run.first['data']['train_images']:,} images,\n{run.device}"
+        for recipe, run in zip(recipes, runs, strict=True)
+    ]
+
+
 def plot_curves(runs: list[Group]) -> Axes:
     """Validation accuracy after each epoch: mean and range of the seeds."""
     _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
     validated = [run for run in runs if run.mean("val_accuracy")]
-    for run, style in zip(validated, ("o-", "s--", "D-.", "^:", "v-", "P--") * 9, strict=False):
+    styles = ("o-", "s--", "D-.", "^:", "v-", "P--") * 9
+    for run, label, style in zip(validated, _names(validated), styles, strict=False):
         curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])
         epochs = range(1, run.first["epochs"] + 1)
-        label = run.first["recipe"]
         for share, side in run.first["settings"].get("sides", ()):
             label += f"\n(the first {share:.0%} at {side} × {side} pixels)"
         ax.plot(epochs, curves.mean(axis=0), style, markersize=3, label=label)

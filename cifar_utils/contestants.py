@@ -57,7 +57,15 @@ def _ours(images: int) -> float:
     return run.images_per_second
 
 
-def _keras(images: int, *, own_input=False, fused=False, precision="float32", activation="relu"):
+def _keras(
+    images: int,
+    *,
+    own_input=False,
+    fused=False,
+    precision="float32",
+    activation="relu",
+    frozen=False,
+):
     """``fit``, on arrays or on a dataset without autotuner, after a first step."""
     import keras
     import tensorflow as tf
@@ -70,6 +78,7 @@ def _keras(images: int, *, own_input=False, fused=False, precision="float32", ac
     model = build_model(NETWORK, activation=activation)
     if not fused:
         model = with_stock_layers(model)
+    model.get_layer("whitening_conv").trainable = not frozen
     optimizer = keras.optimizers.SGD(0.01, 0.9, nesterov=True)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = _noise(images // BATCH * BATCH)
@@ -92,7 +101,13 @@ def _best_keras(images: int) -> float | None:
     return _keras(images, own_input=True, fused=True, precision=precision)
 
 
-def _torch(images: int, compiled: bool = False) -> float:
+def _frozen_keras(images: int) -> float:
+    from cifar_utils.training import best_precision
+
+    return _keras(images, own_input=True, fused=True, precision=best_precision(), frozen=True)
+
+
+def _torch(images: int, compiled: bool = False, frozen: bool = False) -> float:
     """The same network in PyTorch: channels last, bfloat16 where the machine has it."""
     import torch
     from torch import nn
@@ -117,8 +132,10 @@ def _torch(images: int, compiled: bool = False) -> float:
         elif kind not in ("InputLayer", "Rescaling", "Dense"):
             raise ValueError(f"Expected layers that PyTorch has, too. Received: {kind}.")
     model = nn.Sequential(*modules, nn.Linear(channels, 10)).to(memory_format=torch.channels_last)
+    modules[0].requires_grad_(not frozen)
     step_model = torch.compile(model) if compiled else model
-    optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.SGD(learning, 0.01, 0.9, nesterov=True)
     x, y = _noise(images // BATCH * BATCH)
     x = torch.from_numpy(x).permute(0, 3, 1, 2)
     y = torch.from_numpy(y)
@@ -248,6 +265,7 @@ WITHOUT_TENSORFLOW = {"KERAS_BACKEND": "torch"}
 _own_input = partial(_keras, own_input=True)
 _fused = partial(_own_input, fused=True)
 _torch_compiled = partial(_torch, compiled=True)
+_torch_frozen = partial(_torch, frozen=True)
 CONTESTANTS = (
     Contestant("training", "ours, augmentation included", _ours, ONEDNN),
     Contestant("training", "the same network, stock Keras, fit on arrays", _keras),
@@ -255,9 +273,13 @@ CONTESTANTS = (
     Contestant("training", "+ input without autotuner", _own_input, ONEDNN),
     Contestant("training", "+ fused normalisation", _fused, ONEDNN),
     Contestant("training", "+ the machine's best precision", _best_keras, ONEDNN),
+    Contestant("training", "+ first layer frozen, as ours", _frozen_keras, ONEDNN),
     Contestant("training", "fused, float32, GELU", partial(_fused, activation="gelu"), ONEDNN),
     Contestant("training", "PyTorch, eager", _torch, WITHOUT_TENSORFLOW, "torch"),
     Contestant("training", "PyTorch, compiled", _torch_compiled, WITHOUT_TENSORFLOW, "torch"),
+    Contestant(
+        "training", "PyTorch, eager, first layer frozen", _torch_frozen, WITHOUT_TENSORFLOW, "torch"
+    ),
     Contestant("recipes", f"{NETWORK}, all its epochs", _whole_recipe, ONEDNN),
     Contestant("recipes", "s3's ten epochs (from two), stock Keras, fit on arrays", _stock_s3),
     Contestant("augmentation", "crop and flip, ours", partial(_augment, names=("crop_flip",))),

@@ -14,9 +14,10 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     The first convolution becomes a whitening one: its filters are the principal
     components of the images' patches, strongest first, each divided by its standard
     deviation, so that these outputs are uncorrelated and of like size; then come their
-    negatives. Later convolutions pass their inputs on: filter i starts as the identity of
-    channel i, and where there are more filters than channels, the others stay random.
-    1x1 convolutions stay as they are.
+    negatives. A layer that is there for nothing else, ``whitening_conv``, is frozen, so
+    that no gradient has to go back through it. Later convolutions pass their inputs on:
+    filter i starts as the identity of channel i, and where there are more filters than
+    channels, the others stay random. 1x1 convolutions stay as they are.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     count = whitening.shape[-1]
     kernel[..., :count], kernel[..., count : 2 * count] = whitening, -whitening
     first.kernel.assign(kernel)
+    first.trainable = first.name != "whitening_conv"
     for layer in later:
         size, _, channels, filters = layer.kernel.shape
         if size == 1:

@@ -40,6 +40,15 @@ def test_first_convolution_holds_the_strongest_patterns_and_their_negatives(imag
     np.testing.assert_allclose(np.abs(kernel[..., :16]), np.abs(expected), rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize(("name", "frozen"), [("fast_cnn", 288 + 24), ("plain_cnn", 0)])
+def test_layer_that_only_whitens_is_frozen(name, frozen, images):
+    model = build_model(name)
+    before = sum(weight.numpy().size for weight in model.trainable_weights)
+    initialize(model, images)
+    after = sum(weight.numpy().size for weight in model.trainable_weights)
+    assert before - after == frozen
+
+
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_filters_are_the_same_under_half_precision(precision, images):
     kernels = []
