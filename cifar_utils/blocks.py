@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from cifar_utils.layers import FusedBatchNormalization
+from cifar_utils.layers import FusedBatchNormalization, SmallMapConv2D
 
 IMAGE_SHAPE = (32, 32, 3)
 NUM_CLASSES = 10
@@ -47,7 +47,7 @@ def check_rates(dropout: Sequence[float], count: int) -> list[float]:
 
 def conv(x, width: int, name: str, *, activation=None, padding: str = "same", l2: float = 0.0):
     penalty = keras.regularizers.L2(l2) if l2 else None
-    return layers.Conv2D(
+    return SmallMapConv2D(
         width, 3, padding=padding, activation=activation, kernel_regularizer=penalty, name=name
     )(x)
 
@@ -124,7 +124,7 @@ def fast_network(
         return layers.Activation(activation, name=f"{place}_{activation}")(x)
 
     def unbiased(x, width, place):
-        return layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{place}_conv")(x)
+        return SmallMapConv2D(width, 3, padding="same", use_bias=False, name=f"{place}_conv")(x)
 
     inputs, x = scaled_input(statistics)
     filters = 2 * PATCH * PATCH * IMAGE_SHAPE[-1]  # each pattern and its negative

@@ -63,14 +63,20 @@ def plot_cost(runs: list[Group]) -> Axes:
 
 
 def _names(runs: list[Group]) -> list[str]:
-    """The recipes; where one is there several times, with its images and its machine."""
-    recipes = [run.first["recipe"] for run in runs]
-    return [
-        recipe
-        if recipes.count(recipe) == 1
-        else f"{recipe}, {run.first['data']['train_images']:,} images,\n{run.device}"
-        for recipe, run in zip(recipes, runs, strict=True)
-    ]
+    """Each group's recipe; where there are several groups of one, with what tells them apart."""
+    names = []
+    for run in runs:
+        name = run.first["recipe"]
+        same = [other for other in runs if other.first["recipe"] == name]
+        for fact in (
+            lambda r: f"{r.first['epochs']} epochs",
+            lambda r: f"{r.first['data']['train_images']:,} images",
+            lambda r: r.device,
+        ):
+            if len({fact(other) for other in same}) > 1:
+                name += f"\n{fact(run)}"
+        names.append(name)
+    return names
 
 
 def plot_curves(runs: list[Group]) -> Axes:

@@ -118,7 +118,7 @@ def _torch(images: int, compiled: bool = False, frozen: bool = False) -> float:
     channels, modules = 3, []
     for layer in build_model(NETWORK).layers:
         kind = type(layer).__name__
-        if kind == "Conv2D":
+        if kind in ("Conv2D", "SmallMapConv2D"):
             side, padding = layer.kernel_size[0], layer.padding
             bias, width = layer.use_bias, layer.filters
             modules.append(nn.Conv2d(channels, width, side, padding=padding, bias=bias))

@@ -282,15 +282,24 @@ _FAST_CNN = replace(
     name="fast_cnn",
     model="fast_cnn",
     source="ours, after K. Jordan 2024, arXiv:2404.00498; small images first",
-    epochs=20,
+    epochs=21,
     learning_rate=0.4,
     weight_decay=9e-3,
     lookahead=True,
     label_smoothing=0.2,
-    sides=((0.45, 16),),
+    sides=((0.48, 16),),
     model_options={},
 )
-_FAST = (_FAST_CNN, replace(_FAST_CNN, name="fast_cnn_large", model="fast_cnn_large"))
+_FAST = (
+    _FAST_CNN,
+    replace(
+        _FAST_CNN,
+        name="fast_cnn_large",
+        model="fast_cnn_large",
+        epochs=26,
+        sides=((0.38, 16),),
+    ),
+)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST}
 )

@@ -210,13 +210,14 @@ def time_table(runs: list[Group], accuracy: float = 0.83) -> str:
         whole = len(reached) == len(seconds)
         row = (
             f"`{run.first['recipe']}`",
+            run.first["epochs"],
             f"{len(reached)} of {len(seconds)}",
             _span(reached) if whole else "–",
             run.device,
         )
         rows.append((np.mean(reached) if whole else np.inf, row))
     rows = [row for _, row in sorted(rows)]
-    return _markdown(("recipe", "runs that reach it", "seconds", "machine"), rows)
+    return _markdown(("recipe", "epochs", "runs that reach it", "seconds", "machine"), rows)
 
 
 def _seconds_to(history: dict[str, list[float]], accuracy: float) -> float | None:

@@ -1,11 +1,11 @@
-"""Fused batch normalisation is Keras' batch normalisation, faster."""
+"""Faster layers compute what Keras' own do."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from cifar_utils.layers import FusedBatchNormalization
+from cifar_utils.layers import FROM, FusedBatchNormalization, SmallMapConv2D
 
 TOLERANCE = {"float32": 2e-5, "mixed_bfloat16": 3e-2}
 
@@ -101,3 +101,45 @@ def test_offset_learns_faster_by_its_rate(shape, maps):
     assert FusedBatchNormalization.from_config(layer.get_config()).offset_rate == 64.0
     with pytest.raises(ValueError, match=r"offset_rate above 0. Received: 0"):
         FusedBatchNormalization(offset_rate=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(("side", "window"), [(1, 3), (3, 3), (4, 5), (20, 3)])
+def test_convolution_of_small_maps_is_that_of_keras(side, window, precision):
+    x = tf.random.stateless_normal((3, side, side + 1, 120), (1, 2))
+    assert (FROM * side * (side + 1) <= 120 * 100) == (side < 20)  # both sides of the limit
+    found, kernel = [], None
+    for kind in (keras.layers.Conv2D, SmallMapConv2D):
+        layer = kind(100, window, padding="same", activation="relu", dtype=precision)
+        layer.build(x.shape)
+        kernel = layer.get_weights()[0] if kernel is None else kernel
+        layer.set_weights([kernel, np.full(100, 0.1)])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = tf.reduce_sum(tf.cast(y, "float32") ** 2)
+        found.append([y, *tape.gradient(loss, [x, *layer.trainable_weights])])
+    for expected, received in zip(*found, strict=True):
+        assert expected.dtype == received.dtype
+        scale = float(tf.reduce_max(tf.abs(expected)))
+        close(expected / scale, received / scale, TOLERANCE[precision])
+
+
+def test_kernel_gradient_of_small_maps_is_made_of_matrix_products():
+    def operations(side):
+        layer = SmallMapConv2D(100, 3, padding="same", dtype="mixed_bfloat16")
+        layer.build((2, side, side, 120))
+
+        @tf.function
+        def gradient(x):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(layer(x))
+            return tape.gradient(loss, layer.trainable_weights)
+
+        graph = gradient.get_concrete_function(tf.TensorSpec((2, side, side, 120))).graph
+        return [operation.type for operation in graph.get_operations()]
+
+    small, large = operations(4), operations(20)
+    if not tf.config.list_physical_devices("GPU"):
+        assert small.count("MatMul") == 9 and "Conv2DBackpropFilter" not in small
+    assert "Conv2DBackpropFilter" in large and "MatMul" not in large

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_utils import ledger, report
+from cifar_utils import charts, ledger, report
 from cifar_utils.__main__ import main
 from cifar_utils.training import RECIPES
 
@@ -139,6 +139,14 @@ def test_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it():
     assert report._seconds_to(history, 0.83) == 15
     assert report._seconds_to(history, 0.9) == 25
     assert report._seconds_to(history, 0.91) is None
+
+
+def test_figures_tell_runs_of_one_recipe_apart(folder):
+    ledger.write_record(make_record("valid_cnn_tuned", epochs=3, seed=1), folder)
+    ledger.write_record(make_record("valid_cnn_tuned", precision="mixed_bfloat16"), folder)
+    names = charts._names(report.groups(folder))
+    assert len(set(names)) == 4 and "valid_cnn" in names
+    assert any("3 epochs" in name for name in names)
 
 
 def test_results_outside_a_checkout_are_refused(tmp_path, monkeypatch, capsys):
