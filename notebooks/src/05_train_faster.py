@@ -19,9 +19,9 @@
 # **Before you start** read [notebook 02](02_baseline_cnn.ipynb), and sections 2 and 4 of
 # [03](03_data_augmentation.ipynb) for crop and flip.
 #
-# **Runtime** 10 minutes on two processor cores (Intel Xeon with units for bfloat16), most of them
-# for the ladder of section 6 and the training of section 7. Cores without such units take several
-# times as long.
+# **Runtime** 10 minutes on two processor cores (Intel Xeon with units for bfloat16), about half of
+# them for the waits of section 3, most of the rest for the training of section 7 and the ladder of
+# section 6. Cores without such units take several times as long.
 
 # %% [markdown]
 # ## Setup
@@ -226,18 +226,18 @@ for part, time_of_part in zip(names, spent, strict=True):
 # Of 59 ms, crop and flip take 2.5, a twenty-fifth: there is next to nothing to gain from a faster
 # augmentation. The update of the weights takes a millisecond (a small difference of two large
 # figures, so don't trust it). The network has all the rest, 14 ms forward and almost three times
-# that on the way back, which makes two convolutions of each one forward. So it is these that have
-# to become cheaper, or there have to be fewer steps.
+# that on the way back: more than the count of operations in section 2 explains, and section 4
+# finds one reason. So it is these that have to become cheaper, or there have to be fewer steps.
 #
 # ## 2 How fast could it be?
 #
-# To know whether a step is slow, one has to know how fast it could be. A cost model: a
-# convolution of k × k windows from C to D channels, on a map of H × W places, takes
-# H·W·k²·C·D multiplications and as many additions. Going back, it takes as many again for
-# the gradients of the weights, and again for those of its inputs. The first layer is frozen and
-# needs neither, the second only the former. Activations, poolings and normalisation take a few operations for each value,
-# next to nothing beside the hundreds that a convolution spends on it; what they cost is the
-# way to the memory and back.
+# To know whether a step is slow, one has to know how fast it could be. A cost model: a convolution
+# of k × k windows from C to D channels, on a map of H × W places, takes H·W·k²·C·D multiplications
+# and as many additions. Going back, it takes as many again for the gradients of the weights, and
+# again for those of its inputs. The first layer is frozen and needs neither, the second only the
+# former. Activations, poolings and normalisation take a few operations for each value, next to
+# nothing beside the hundreds that a convolution spends on it; what they cost is the way to the
+# memory and back.
 
 
 # %%
@@ -287,22 +287,24 @@ print(f"training step, {PRECISION}: {reached:,.0f} GFLOP/s, ", end="")
 print(f"{BATCH / total:,.0f} images a second")
 
 # %% [markdown]
-# With 16 bits a number instead of 32, this processor multiplies four times as fast: it has units
-# for just that. The step, in `mixed_bfloat16`, does a little more than half of what the product
-# of two matrices does. That is good, and it is bad news: cleverer programming could at best save
-# the other half. Whoever wants more accuracy a second has to ask for fewer operations: smaller
-# images, or fewer epochs to the same accuracy.
+# GFLOP/s are 10⁹ operations a second. *bfloat16* is a number of 16 bits, with the range of
+# float32, but 8 instead of 24 binary digits; `mixed_bfloat16` computes with such numbers and keeps
+# the weights in float32. With 16 bits instead of 32, this processor multiplies four times as fast:
+# it has units for just that. The step, in `mixed_bfloat16`, does a little more than half of what
+# the product of two matrices does. That is good, and it is bad news: cleverer programming could at
+# best save two fifths of the time. Whoever wants more accuracy a second has to ask for fewer
+# operations: smaller images, or fewer epochs to the same accuracy.
 #
 # One line of the setup, `TF_ENABLE_ONEDNN_OPTS`, lets TensorFlow use the convolutions of the
-# oneDNN library. On this processor it does so anyway. On some that lack these units it does
-# not, and there that line nearly doubles the speed. It has to come before TensorFlow is imported.
+# oneDNN library. On this processor it does so anyway. On some that lack these units it does not;
+# on one of those, the line nearly doubled the speed. It has to come before TensorFlow is imported.
 #
 # ## 3 A wait that nobody ordered
 #
 # Between the last step of an epoch and the first of the next, nothing should happen but some
 # shuffling. Let `fit` train on arrays, as in most tutorials, and time that gap with a
-# callback. Then let it train on the same images from a dataset of our own, in which nothing
-# is tuned while it runs.
+# callback. Then let it train on the same images from a dataset of our own, once as it is, and once
+# with its tuner switched off.
 
 
 # %%
@@ -342,7 +344,7 @@ inputs = {
 # %% [markdown]
 # There are as many images as section 1 would train on in five and a half seconds, or all. Here
 # the network is in float32, as Keras builds it, so an epoch can take several times as long. The
-# first one also builds the graph, and is not shown.
+# first one also builds the graph and is not shown, and no epoch follows the last one.
 
 # %%
 sparse_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -359,14 +361,14 @@ for name, given in inputs.items():
 
 # %% [markdown]
 # With arrays, and with a dataset of our own, there is a wait of about three seconds after each
-# epoch; without the tuner there is none. What happens: the pipeline tunes itself while it runs,
-# in a thread of its own. After each epoch it is taken down, which has to wait until that thread
-# wakes up, and it sleeps twice as long each time: until some 5, 10, 20.5, 41 or 82 seconds after
-# its start. Add up the lines: 17.4 and 3.08 s make 20.5, 16.9 and 3.60 make 20.5, 17.5 and 3.00
-# make 20.5. A longer epoch makes the wait shorter by as much. How much one loses is thus a
-# matter of luck: epochs of 20 seconds would lose half a second here, epochs of 21 seconds 20. The
-# remedy is one option of the dataset, which switches the tuner off, and `train` of this package
-# sets it.
+# epoch; without the tuner there is none. What happens: the pipeline tunes itself while it runs, in
+# a thread of its own. After each epoch it is taken down, which has to wait until that thread wakes
+# up, and it sleeps twice as long each time: until some 5, 10, 20.5, 41 or 82 seconds after its
+# start. Add up the lines: 17.4 and 3.08 s make 20.5, 16.9 and 3.60 make 20.5, 17.5 and 3.00 make
+# 20.5. (The 20.2 s of the last line are steps: a busy spell of the machine.) A longer epoch makes
+# the wait shorter by as much. How much one loses is thus a matter of luck: epochs of 20 seconds
+# would lose half a second here, epochs of 21 seconds 20. The remedy is one option of the dataset,
+# which switches the tuner off, and `train` of this package sets it.
 #
 # ## 4 Cheaper steps
 #
@@ -374,7 +376,8 @@ for name, given in inputs.items():
 # whole map: for the mean, the squared differences from it, their mean, a product and a sum.
 # TensorFlow has one routine for all of it, and this package a layer that calls it,
 # `FusedBatchNormalization`. A faster layer is worth nothing if it computes something else.
-# So first: is it the same, in its outputs and in the statistics that it keeps for later?
+# So first: is it the same, in its outputs and in the variances that it keeps for later? (Tests of
+# the package compare gradients, too.)
 
 # %%
 maps = keras.random.normal((BATCH, 15, 15, 32), mean=3.0, seed=SEED)
@@ -440,9 +443,10 @@ for name, values in times.items():
 print("lines of code:", lines(FusedBatchNormalization), "for fused normalisation")
 
 # %% [markdown]
-# Half precision is the great gain: three times as fast, for one argument. The frozen first layer
-# is worth an eighth, though that layer does only a third of a percent of the operations: what it
-# costs is the way of the gradient to it, through the second convolution and the largest maps.
+# Half precision is the great gain: three times as fast, for one argument (and a little of it is
+# the matrix products below, which the network uses in this precision only). The frozen first layer
+# is worth an eighth, though that layer does hardly any of the operations: what costs
+# is the way of the gradient to it, through the second convolution and the largest maps.
 # Normalisation in one routine gains a tenth in float32. In a network that normalises large maps
 # there is more to gain; this one pools before it normalises. Rounding to 16 bits and freezing a
 # layer could cost accuracy; here we have only the time.
@@ -482,19 +486,20 @@ print("lines of code:", lines(SmallMapConv2D))
 
 # %% [markdown]
 # For as many operations, the gradient takes more than five times as long as the way forward. Why,
-# one can guess: it is a sum over all images and places into a kernel of 590,000 numbers, and on
-# nine places a sum hardly begins before it has to be stored. As products over all images at once
-# it takes a quarter of that. On larger maps, or with fewer channels, the layer leaves the gradient
-# to Keras, which is then faster. `fast_cnn` has one map that is small enough, and three of them
-# on images of 16 × 16 pixels; for `fast_cnn_large` they make up a large part of a step.
+# one can guess: it is a sum over all images and places into a kernel of 590,000 numbers, and on a
+# map of only nine places a sum hardly begins before it has to be stored. As products over all
+# images at once it takes a quarter of that. On larger maps, or with fewer channels, the layer
+# leaves the gradient to Keras. `fast_cnn` has one map that is small enough, and three of them on
+# images of 16 × 16 pixels; `fast_cnn_large`, twice as wide, gains more. (Lines of code are counted
+# as statements.)
 #
 # ## 5 Which learning rate?
 #
-# No setting matters more, and a bad guess costs whole trainings. A range test [2] costs one
-# minute: train for a few dozen steps while the rate rises from far too small to far too
+# No setting matters more, and a bad guess costs whole trainings. A range test [2] costs less
+# than a minute: train for a few dozen steps while the rate rises from far too small to far too
 # large, by the same factor each step, and look at the loss. Where it falls fastest the rate
 # is good; where it turns upwards the rate is too large to go on with. The optimiser is the
-# recipe's, SGD; its augmentation, smoothing and lookahead are left out.
+# recipe's, SGD; its augmentation, smoothing, lookahead and half precision are left out.
 
 
 # %%
@@ -544,12 +549,13 @@ ax.legend()
 print(f"lowest at {lowest:.2f}; the recipe's peak is {RECIPE.learning_rate}")
 
 # %% [markdown]
-# From right to left: near 10 the loss is back at 2.3, that of guessing; above 1 it jumps up and
-# down; it is lowest at about 0.6; and it falls fastest somewhat before, between 0.1 and 0.4.
-# Below 0.01 nothing happens in so few steps. The recipe's peak, 0.4, lies a little below the
-# lowest point, which is the usual choice: a whole training is longer than this test, and what
-# just holds for one step need not hold for a thousand. (One run with one seed, and the weights
-# had been moved by all the smaller rates before.)
+# From right to left: beyond 5 the loss shoots up, and at 10 it is far above 2.3, that of guessing;
+# between 0.4 and 4 it is nearly flat and jumps up and down, lowest at about 0.6, which another
+# seed would place elsewhere; and it falls fastest before, between 0.1 and 0.4. Below 0.01
+# nothing happens in so few steps. The recipe's peak, 0.4, lies a little below the lowest point,
+# which is the usual choice: a whole training is longer than this test, and what just holds for
+# one step need not hold for a thousand. (One run with one seed, and the weights had been moved by
+# all the smaller rates before.)
 #
 # ## 6 One change at a time
 #
@@ -625,19 +631,23 @@ print(pd.DataFrame(rows, columns=columns).round(1).to_string(index=False))
 # In accuracy the schedule stands out. SGD at the constant peak rate is far behind Adam, 47.6
 # against 62.8 %, and never gets to the goal (`NaN`); with a triangular rate it is eight points
 # ahead. The schedule is worth 23 points over that constant rate, for 13 lines; a lower constant
-# rate, which we have not tried, would do better than that one. The rungs after it end between
+# rate, or Adam with a triangular one, we have not tried. The rungs after it end between
 # 71.6 and 73.0 %. Each adds at most a point, and one run each can't tell a point from nothing;
-# all four together add two. Lookahead takes two seconds more, a seventh, and adds nothing here:
-# five epochs are too short for an average, and [1] reports a gain from it in longer trainings.
-# And Adam is no poor choice: with nothing to set, it has 62.8 %.
+# all four together add two.
+#
+# By the seconds to the goal the order is another one. The triangular rate gets there no sooner
+# than Adam (8.9 against 8.5 s, the building of the graph included); its gain comes afterwards.
+# Whitening (7.0) and smoothing (5.7) get there sooner, crop and flip later again (7.6). A low goal
+# says little about the end. With lookahead the run took 1.8 s longer; but the whole update of its
+# 485 steps takes half a second by section 1, so most of that is probably the machine.
 #
 # ## 7 Train the best one
 #
-# All together, on all images, and one thing more, *progressive resizing*: ten of the 21
-# epochs show the images at 16 × 16 pixels, where a step costs about a third, and the others
-# show them whole; the validation images, too. The weights are the same; a convolution does not
-# ask how large its map is. A recipe is data; this is all of it that is on. (The network adds
-# offsets that learn 64 times as fast as the kernels; SGD's momentum is Nesterov's, 0.9.)
+# All together, on all images, and one thing more, *progressive resizing*: ten of the 21 epochs
+# show the images at 16 × 16 pixels, where a step costs about a third, and the others show them
+# whole; the validation images, too. The weights are the same; a convolution does not ask how large
+# its map is. A recipe is data; this is all of it that is on. (The offsets of the network's
+# normalisations learn 64 times as fast as the kernels; SGD's momentum is Nesterov's, 0.9.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -656,8 +666,8 @@ for epoch, accuracy in enumerate(run.history["val_accuracy"], start=1):
 
 # %% [markdown]
 # The ten small epochs take 44 s and bring 70.0 % of the *small* validation images. Of the *whole*
-# ones it is 68.6 % after one epoch on them, 76.7 % after two, and 86.8 % at the end: no other
-# epochs bring as much as those with a low learning rate. The accuracy falls back in epoch 6 and
+# ones it is 68.6 % after one epoch on them, 76.7 % after two, and 86.8 % at the end; the last five
+# epochs, with a low learning rate, bring nearly five points. The accuracy falls back in epoch 6 and
 # in epoch 14: with a high rate it goes up and down, so never explain a single curve. The eleven
 # whole epochs take 12 s each; 21 of them would have taken four minutes instead of three, by
 # arithmetic, and whether they would have been better this does not tell.
@@ -667,7 +677,7 @@ for epoch, accuracy in enumerate(run.history["val_accuracy"], start=1):
 # An image and its mirror image show the same thing, and so does the image shifted by a pixel.
 # A weighted average of the network's outputs for six such views makes it more accurate without
 # any training. It costs six times the computation for each image, for as long as the network
-# is used, so every table here shows both and the headline is the single view.
+# is used, so the summary shows both, and the headline is the single view.
 
 # %%
 evaluation.predict_probabilities(run.model, data.x_val[:100])  # builds the graph
@@ -693,9 +703,10 @@ for views in (1, 6):
 # %% [markdown]
 # 87.0 and 88.4 %, both a little above the validation figures, but within what 5,000 and 10,000
 # images can tell. The baseline of notebook 02 has 77.3 % after ten epochs [4], on a slower
-# machine. Most of the ten points are the recipe's doing: by a similar one, the baseline's
-# network reaches 82.3 ± 0.3 % [5]. Trained on all 50,000 images, so without a validation set, this
-# recipe reaches 87.6 ± 0.1 % in five runs [5].
+# machine. About half of the ten points are the recipe's doing: by a similar one, also ten epochs
+# long, the baseline's network reaches 82.3 ± 0.3 % [5]; the rest is the network, and eleven more
+# epochs. Trained on all 50,000 images, so without a validation set, this recipe reaches
+# 87.6 ± 0.1 % in five runs [5].
 
 # %% [markdown]
 # ## 9 What changes on a GPU
@@ -727,7 +738,8 @@ for views in (1, 6):
 # halving the widths of the layers, too?
 #
 # <details><summary>Answer</summary>A convolution's cost is proportional to the places of the
-# map, and to the product of its channels before and after.</details>
+# map, and to the product of its channels before and after. (Section 7 has about three times: not
+# all of a step shrinks with the map.)</details>
 #
 # **3.** A change gains a third of a point in one run with one seed. What do you know?
 #
@@ -748,9 +760,9 @@ for views in (1, 6):
 # | change | gain | lines |
 # |---|---|---|
 # | half precision | 3.0 times as fast, on a processor that has units for it | 0 |
-# | normalisation in one routine | 1.10 times as fast | 35 |
+# | normalisation in one routine | 1.10 times as fast, in float32 | 35 |
 # | frozen first layer | 1.13 times as fast | 1 |
-# | gradients of small maps as matrix products | 3.7 times as fast, for a layer that has such maps | 20 |
+# | matrix products | the kernel's gradient on a 3 × 3 map of 256 channels: 3.7 times as fast | 20 |
 # | input without the tuner | three seconds an epoch here, by luck | 2 |
 # | triangular rate | 23 points over the constant peak rate, after five epochs | 13 |
 # | whitening, identities; smoothing; crop and alternating flip; lookahead | two points together, after five epochs | 33; 0; 42; 26 |
@@ -834,6 +846,6 @@ print("Exercise 3:", "solved" if solved else "not solved yet")
 # 2. L. N. Smith, [Cyclical Learning Rates for Training Neural Networks](https://arxiv.org/abs/1506.01186), 2017.
 # 3. M. Zhang et al., [Lookahead Optimizer: k Steps Forward, 1 Step Back](https://arxiv.org/abs/1907.08610), 2019.
 # 4. [Notebook 02](02_baseline_cnn.ipynb) of this series.
-# 5. The [measured claims](../README.md#measured-claims) of this series, five runs each.
+# 5. The [measured claims](../README.md#measured-claims) of this series, mostly five runs each.
 #
 # **Previous:** [04 · A residual network](04_residual_network.ipynb)
