@@ -15,7 +15,7 @@ from cifar_utils.report import Group, best, groups, on_one_data_set, ratios, spe
 
 def draw(results: Path | None, figures: Path) -> Iterator[Path]:
     """Draw each figure that there are records for; yield the path of each one written."""
-    runs, measured = on_one_data_set(groups(results)), speeds(results)
+    runs, benches = on_one_data_set(groups(results)), speeds(results)
     charts = []
     if runs:
         charts += [
@@ -24,8 +24,8 @@ def draw(results: Path | None, figures: Path) -> Iterator[Path]:
         ]
     if winner := best(runs):
         charts.append(("confusion_matrix", plot_confusion, winner))
-    if measured:
-        charts.append(("speed", plot_speed, measured))
+    if benches:
+        charts.append(("speed", plot_speed, benches))
     figures.mkdir(exist_ok=True)
     for name, plot, records in charts:
         ax = plot(records)
@@ -37,7 +37,7 @@ def draw(results: Path | None, figures: Path) -> Iterator[Path]:
 
 def plot_cost(runs: list[Group]) -> Axes:
     """Test accuracy of every recipe against its training time."""
-    _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+    _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     for run, name, marker in zip(runs, _names(runs), "osD^vP*X<>hp8dH" * 9, strict=False):
         accuracy = run.mean("test_accuracy")
         reach = 100 * accuracy.reach if accuracy.runs > 2 else 0  # two runs say next to nothing
@@ -54,7 +54,7 @@ def plot_cost(runs: list[Group]) -> Axes:
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(
         xlabel="training time (seconds), mean and range",
-        ylabel="test accuracy (%), mean and 95 % interval from 3 runs on",
+        ylabel="test accuracy (%), mean and 95 % interval",
     )
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8, title="recipe (seeds)", loc="center left", bbox_to_anchor=(1, 0.5))
@@ -63,7 +63,7 @@ def plot_cost(runs: list[Group]) -> Axes:
 
 
 def _names(runs: list[Group]) -> list[str]:
-    """Each group's recipe; where there are several groups of one, with what tells them apart."""
+    """Each group's recipe, and what tells groups apart; the machine, where there are several."""
     names = []
     for run in runs:
         name = run.first["recipe"]
@@ -71,17 +71,18 @@ def _names(runs: list[Group]) -> list[str]:
         for fact in (
             lambda r: f"{r.first['epochs']} epochs",
             lambda r: f"{r.first['data']['train_images']:,} images",
-            lambda r: r.device,
         ):
             if len({fact(other) for other in same}) > 1:
-                name += f"\n{fact(run)}"
+                name += f", {fact(run)}"
+        if len({other.device for other in runs}) > 1:
+            name += f"\non {run.device}"
         names.append(name)
     return names
 
 
 def plot_curves(runs: list[Group]) -> Axes:
     """Validation accuracy after each epoch: mean and range of the seeds."""
-    _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+    _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     validated = [run for run in runs if run.mean("val_accuracy")]
     styles = ("o-", "s--", "D-.", "^:", "v-", "P--") * 9
     for run, label, style in zip(validated, _names(validated), styles, strict=False):
@@ -107,21 +108,28 @@ def plot_confusion(run: Group) -> Axes:
     return plot_confusion_matrix(y_true, y_pred, class_names=CLASS_NAMES, data_name=name).ax_
 
 
-def plot_speed(measured: dict[str, dict[str, list[float]]]) -> Axes:
-    """How many times faster ours is than each other contestant: median and range."""
+def plot_speed(benches: dict[str, dict[str, dict[str, list[float]]]]) -> Axes:
+    """How many times faster ours is than each other contestant: median and range, by machine."""
     faster = {
-        f"{group}: {label}": ratios_of
-        for group, figures in measured.items()
-        for label in figures
-        if (ratios_of := ratios(group, figures, label))
+        machine: {
+            f"{group}: {label}": ratios_of
+            for group, figures in measured.items()
+            for label in figures
+            if (ratios_of := ratios(group, figures, label))
+        }
+        for machine, measured in benches.items()
     }
-    medians = np.array([np.median(r) for r in faster.values()])
-    around = [
-        medians - [min(r) for r in faster.values()],
-        [max(r) for r in faster.values()] - medians,
-    ]
-    _, ax = plt.subplots(figsize=(8, 0.8 + 0.3 * len(faster)), layout="constrained")
-    ax.errorbar(medians, list(faster), xerr=around, fmt="o", capsize=3)
+    labels = list(dict.fromkeys(label for measured in faster.values() for label in measured))
+    _, ax = plt.subplots(figsize=(8, 1.1 + 0.3 * len(labels)), layout="constrained")
+    for (machine, measured), marker in zip(faster.items(), "osD^vP" * 9, strict=False):
+        medians = np.array([np.median(r) for r in measured.values()])
+        around = [
+            medians - [min(r) for r in measured.values()],
+            [max(r) for r in measured.values()] - medians,
+        ]
+        places = [labels.index(label) for label in measured]
+        ax.errorbar(medians, places, xerr=around, fmt=marker, ls="", capsize=3, label=machine)
+    ax.set_yticks(range(len(labels)), labels)
     ax.axvline(1, color="black", linestyle="--", linewidth=1)
     ax.invert_yaxis()
     ax.set_xscale("log")
@@ -130,4 +138,5 @@ def plot_speed(measured: dict[str, dict[str, list[float]]]) -> Axes:
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="ours is faster by a factor of (median, range)")
     ax.grid(alpha=0.3)
+    ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return ax

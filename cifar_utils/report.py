@@ -40,10 +40,7 @@ class Group:
 
     @property
     def device(self) -> str:
-        machine = self.first["hardware"]
-        if machine["accelerator"] != "none":
-            return f"{machine['accelerator']}, {self.first['precision']}"
-        return f"{machine['cores']} cores ({machine['processor']}), {self.first['precision']}"
+        return f"{_machine(self.first['hardware'])}, {self.first['precision']}"
 
 
 def groups(results: Path | None = None) -> list[Group]:
@@ -79,10 +76,20 @@ def on_one_data_set(runs: list[Group]) -> list[Group]:
     return [run for run, of in zip(runs, prints, strict=True) if of == most[0][0]]
 
 
-def speeds(results: Path | None = None) -> dict[str, dict[str, list[float]]]:
-    """What the latest bench measured, as ``bench.run`` gives it; empty if there is none."""
+def speeds(results: Path | None = None) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """What the latest bench of each machine measured, as ``bench.run`` gives it; newest first."""
     benches = [r for r in read_records(results, kind="bench") if r["data"]["name"] != SYNTHETIC]
-    return max(benches, key=lambda record: record["date"], default={"speeds": {}})["speeds"]
+    latest = {}
+    for record in sorted(benches, key=lambda record: record["date"], reverse=True):
+        latest.setdefault(_machine(record["hardware"]), record["speeds"])
+    return latest
+
+
+def _machine(hardware: dict) -> str:
+    if hardware["accelerator"] != "none":
+        return hardware["accelerator"]
+    processor = re.sub(r"\((R|TM)\)| Processor", "", hardware["processor"])
+    return f"{hardware['cores']} cores ({processor})"
 
 
 def tables(results: Path | None = None) -> dict[str, str]:
@@ -92,7 +99,10 @@ def tables(results: Path | None = None) -> dict[str, str]:
     return {
         "systems": systems_table(compared),
         "runs": runs_table(runs),
-        "speed": speed_table(speeds(results)),
+        "speed": "\n\n".join(
+            f"On {machine}:\n\n{speed_table(measured)}"
+            for machine, measured in speeds(results).items()
+        ),
         "time": time_table(compared),
     }
 

@@ -98,8 +98,11 @@ def test_runs_on_few_images_or_the_stand_in_are_no_results(tmp_path):
 
 def test_results_are_rendered_into_readme_and_figures(folder, tmp_path, monkeypatch):
     speeds = {"training": {"ours": [100.0, 50.0], "theirs": [50.0, 10.0], "absent": []}}
-    about = {"data": {"name": "cifar10-q75"}, "hardware": {}, "backend": "", "versions": {}}
-    ledger.write_record({"kind": "bench", "speeds": speeds} | about, folder)
+    about = {"data": {"name": "cifar10-q75"}, "backend": "", "versions": {}}
+    for processor in "AB":
+        machine = {"processor": processor, "cores": 2, "memory_gib": 8.0, "accelerator": "none"}
+        record = {"kind": "bench", "speeds": speeds, "hardware": machine} | about
+        ledger.write_record(record, folder)
     monkeypatch.chdir(tmp_path)
     readme = tmp_path / "README.md"
     readme.write_text(PLACES)
@@ -109,7 +112,8 @@ def test_results_are_rendered_into_readme_and_figures(folder, tmp_path, monkeypa
     assert [path.stem for path in pictures] == names
     assert all(path.stat().st_size > 5_000 for path in pictures)
     once = readme.read_text()
-    assert "| theirs | 30 images/s | 3.50 (2.00 to 5.00) |" in once
+    assert once.count("| theirs | 30 images/s | 3.50 (2.00 to 5.00) |") == 2
+    assert "On 2 cores (A):" in once and "On 2 cores (B):" in once
     assert main(["results", "--results", str(folder)]) == 0 and readme.read_text() == once
 
 
@@ -145,7 +149,8 @@ def test_figures_tell_runs_of_one_recipe_apart(folder):
     ledger.write_record(make_record("valid_cnn_tuned", epochs=3, seed=1), folder)
     ledger.write_record(make_record("valid_cnn_tuned", precision="mixed_bfloat16"), folder)
     names = charts._names(report.groups(folder))
-    assert len(set(names)) == 4 and "valid_cnn" in names
+    assert len(set(names)) == 4
+    assert "valid_cnn\non 2 cores (P), float32" in names
     assert any("3 epochs" in name for name in names)
 
 
