@@ -50,7 +50,8 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     count = whitening.shape[-1]
     kernel[..., :count], kernel[..., count : 2 * count] = whitening, -whitening
     first.kernel.assign(kernel)
-    first.trainable = first.name != "whitening_conv"
+    if first.name == "whitening_conv":
+        first.trainable = False
     for layer in later:
         size, _, channels, filters = layer.kernel.shape
         if size == 1:
