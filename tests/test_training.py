@@ -105,14 +105,15 @@ from cifar_utils.data import load_cifar10
 from cifar_utils.training import train
 from test_training import QUICK
 data = load_cifar10("synthetic", val_size=50, limit=100)
-train(QUICK, data, 7, epochs=200, resume=sys.argv[1], verbose=0)
+train(QUICK, data, 7, epochs=200, precision=sys.argv[2], resume=sys.argv[1], verbose=0)
 """
 
 
-def test_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_killed_training_resumes_to_the_same_weights(precision, data, tmp_path, monkeypatch):
     state = tmp_path / "state.npz"
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(state)],
+        [sys.executable, "-c", SCRIPT, str(state), precision],
         stdout=subprocess.DEVNULL, cwd=Path(__file__).parent,
     )  # fmt: skip
     deadline = time.monotonic() + 100
@@ -127,8 +128,9 @@ def test_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypatch
     # A whole training of the same schedule, cut to few epochs, gives the same weights.
     stop = StopAfter(done + 2)
     monkeypatch.setattr(training._State, "on_epoch_end", stop.wrap(training._State.on_epoch_end))
-    resumed = train(QUICK, data, 7, epochs=200, resume=state, verbose=0)
-    whole = train(QUICK, data, 7, epochs=200, verbose=0)
+    options = {"epochs": 200, "precision": precision, "verbose": 0}
+    resumed = train(QUICK, data, 7, resume=state, **options)
+    whole = train(QUICK, data, 7, **options)
     assert len(resumed.history["loss"]) == len(whole.history["loss"]) == done + 2
     assert_equal(resumed, whole)
     assert resumed.history["val_loss"] == whole.history["val_loss"]
