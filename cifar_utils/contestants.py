@@ -62,19 +62,23 @@ def _keras(
     *,
     own_input=False,
     fused=False,
-    precision="float32",
+    precision: str | None = "float32",
     activation="relu",
     frozen=False,
 ):
-    """``fit``, on arrays or on a dataset without autotuner, after a first step."""
+    """``fit``, on arrays or on a dataset without autotuner, after a first step.
+
+    Without a precision, in the machine's best.
+    """
     import keras
     import tensorflow as tf
 
     from cifar_utils.layers import with_stock_layers
     from cifar_utils.models import build_model
     from cifar_utils.pipeline import untuned
+    from cifar_utils.training import best_precision
 
-    keras.config.set_dtype_policy(precision)
+    keras.config.set_dtype_policy(precision or best_precision())
     model = build_model(NETWORK, activation=activation)
     if not fused:
         model = with_stock_layers(model)
@@ -95,16 +99,9 @@ def _keras(
 def _best_keras(images: int) -> float | None:
     from cifar_utils.training import best_precision
 
-    precision = best_precision()
-    if precision == "float32":
+    if best_precision() == "float32":
         return None  # that would be the contestant before
-    return _keras(images, own_input=True, fused=True, precision=precision)
-
-
-def _frozen_keras(images: int) -> float:
-    from cifar_utils.training import best_precision
-
-    return _keras(images, own_input=True, fused=True, precision=best_precision(), frozen=True)
+    return _fused(images, precision=None)
 
 
 def _torch(images: int, compiled: bool = False, frozen: bool = False) -> float:
@@ -262,6 +259,7 @@ ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 WITHOUT_TENSORFLOW = {"KERAS_BACKEND": "torch"}
 _own_input = partial(_keras, own_input=True)
 _fused = partial(_own_input, fused=True)
+_frozen = partial(_fused, precision=None, frozen=True)
 _torch_compiled = partial(_torch, compiled=True)
 _torch_frozen = partial(_torch, frozen=True)
 CONTESTANTS = (
@@ -271,7 +269,7 @@ CONTESTANTS = (
     Contestant("training", "+ input without autotuner", _own_input, ONEDNN),
     Contestant("training", "+ fused normalisation", _fused, ONEDNN),
     Contestant("training", "+ the machine's best precision", _best_keras, ONEDNN),
-    Contestant("training", "+ first layer frozen, as ours", _frozen_keras, ONEDNN),
+    Contestant("training", "+ first layer frozen, as ours", _frozen, ONEDNN),
     Contestant("training", "fused, float32, GELU", partial(_fused, activation="gelu"), ONEDNN),
     Contestant("training", "PyTorch, eager", _torch, WITHOUT_TENSORFLOW, "torch"),
     Contestant("training", "PyTorch, compiled", _torch_compiled, WITHOUT_TENSORFLOW, "torch"),
