@@ -296,8 +296,9 @@ _FAST = (
         _FAST_CNN,
         name="fast_cnn_large",
         model="fast_cnn_large",
-        epochs=26,
-        sides=((0.38, 16),),
+        epochs=24,
+        sides=((0.42, 16),),
+        augmentation=(("crop_alternating_flip", 4.0),),
     ),
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
