@@ -282,12 +282,12 @@ _FAST_CNN = replace(
     name="fast_cnn",
     model="fast_cnn",
     source="ours, after K. Jordan 2024, arXiv:2404.00498; small images first",
-    epochs=21,
+    epochs=23,
     learning_rate=0.4,
     weight_decay=9e-3,
     lookahead=True,
     label_smoothing=0.2,
-    sides=((0.48, 16),),
+    sides=((0.44, 16),),
     model_options={},
 )
 _FAST = (
