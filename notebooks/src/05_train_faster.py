@@ -102,7 +102,7 @@ RECIPE = RECIPES["fast_cnn"]
 BATCH = RECIPE.batch_size if FULL else 32
 TURNS = 15 if FULL else 1  # of everything that is timed
 MATRIX = 2048 if FULL else 64  # side of the matrices of the speed test
-SMALL_MAP = (3, 3, 256)  # for which a convolution's gradient is timed
+SMALL_MAP = (7, 7, 128)  # for which a convolution's gradient is timed
 WAIT_EPOCHS = 4 if FULL else 2
 WAIT_SECONDS = 5.5 if FULL else 0.1  # how long an epoch of section 3 should take
 RANGE_STEPS = 80 if FULL else 4
@@ -444,7 +444,7 @@ print("lines of code:", lines(FusedBatchNormalization), "for fused normalisation
 
 # %% [markdown]
 # Half precision is the great gain: three times as fast, for one argument (and a little of it is
-# the matrix products below, which the network uses in this precision only). The frozen first layer
+# the wide maps below, which the network uses in this precision only). The frozen first layer
 # is worth an eighth, though that layer does hardly any of the operations: what costs
 # is the way of the gradient to it, through the second convolution and the largest maps.
 # Normalisation in one routine gains a tenth in float32. In a network that normalises large maps
@@ -452,16 +452,16 @@ print("lines of code:", lines(FusedBatchNormalization), "for fused normalisation
 # layer could cost accuracy; here we have only the time.
 #
 # The way back has one more surprise. Forward, a convolution multiplies as many numbers as for the
-# gradient of its kernel. For the last maps of a wide network, 3 × 3 places with 256 channels,
-# time both. `SmallMapConv2D` of this package makes that gradient of nine matrix products, one for
-# each place of the window: the map, shifted by that place, times the gradient of the outputs.
+# gradient of its kernel. For the maps of `stage3_1_conv`, 7 × 7 places with 128 channels, time
+# both. `SmallMapConv2D` of this package lays the maps of eight images side by side before it
+# asks for that gradient, with a column of zeros between them: the same sums, along longer rows.
 
 # %%
 maps = keras.random.normal((BATCH, *SMALL_MAP), seed=SEED)
 options = {"padding": "same", "use_bias": False, "dtype": PRECISION}
 both = {
     "Keras": layers.Conv2D(SMALL_MAP[-1], 3, **options),
-    "matrix products": SmallMapConv2D(SMALL_MAP[-1], 3, **options),
+    "wide maps": SmallMapConv2D(SMALL_MAP[-1], 3, **options),
 }
 outputs = [layer(maps) for layer in both.values()]  # builds them
 
