@@ -20,7 +20,6 @@ from cifar_utils.blocks import Statistics
 # A moving average over the last ten batches or so. Keras' default of 0.99 looks back
 # over a hundred, and early in a short training those come from a different network.
 BN_MOMENTUM = 0.9
-FAST_BN_MOMENTUM = 0.6  # that of the source, whose weights move faster
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {}
 
@@ -275,7 +274,7 @@ def fast_cnn(
     *,
     statistics: Statistics | None = None,
     activation: str = "relu",
-    bn_momentum: float = FAST_BN_MOMENTUM,
+    bn_momentum: float = BN_MOMENTUM,
 ) -> keras.Model:
     """A network made to learn quickly: stages of 32, 128 and 128 channels (ours).
 
@@ -304,7 +303,7 @@ def fast_cnn_large(
     *,
     statistics: Statistics | None = None,
     activation: str = "relu",
-    bn_momentum: float = FAST_BN_MOMENTUM,
+    bn_momentum: float = BN_MOMENTUM,
 ) -> keras.Model:
     """``fast_cnn`` with 64, 256 and 256 channels: about two million parameters."""
     return blocks.fast_network(
