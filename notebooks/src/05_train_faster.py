@@ -641,7 +641,7 @@ print(pd.DataFrame(rows, columns=columns).round(1).to_string(index=False))
 # that, too. A lower constant rate, or Adam with a triangular one, we have not tried. The four
 # rungs after the triangular rate end between 71.5 and 72.9 %. From rung to rung that is 1.9 points
 # more, 0.6 less, 0.9 and 0.5 more, and one run each can't tell a point from nothing; all four
-# together add 2.7 points.
+# together add less than three.
 #
 # By the seconds to the goal, neither constant rate gets there (`NaN`), and the others after 10.5 to
 # 13.7 s, the building of the graph included. That is no ranking: all do nearly the same work,
@@ -775,7 +775,7 @@ for views in (1, 6):
 # | wide maps | the kernel's gradient on 7 × 7 maps of 128 channels: 1.6 times as fast | 27 |
 # | input without the tuner | 0 to 16.5 seconds an epoch here, by luck | 2 |
 # | SGD with a triangular rate | 11 points over Adam at a constant one, after five epochs | 13 |
-# | whitening, identities; smoothing; crop and alternating flip; lookahead | 2.7 points together, after five epochs | 34; 0; 42; 26 |
+# | whitening, identities; smoothing; crop and alternating flip; lookahead | less than three points together, after five epochs | 34; 0; 42; 26 |
 # | progressive resizing | nearly a quarter of the time, by arithmetic; its cost in accuracy not measured | – |
 # | six views | a point, for five times the time | – |
 #
