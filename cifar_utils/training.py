@@ -108,7 +108,8 @@ def train(
     ------
     ValueError
         If there are fewer images than a batch, no epochs, images or labels in another form
-        than uint8 pixels and class numbers, or the file is of another training.
+        than uint8 pixels and class numbers, images that the recipe makes too small for its
+        network, or the file is of another training.
     """
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     steps = len(data.x_train) // recipe.batch_size
@@ -138,8 +139,10 @@ def train(
         "validation": fingerprint(data.x_val, data.y_val) if len(data.x_val) else None,
     }
     state = _State(Path(resume) if resume else None, identity, augmentation)
-    for first_epoch, end, side in _phases(recipe):
-        learner = keras.Sequential([augmentation, *_at_side(model, side)], name="learner")
+    # All networks first, for an error after some epochs would come too late.
+    phases = [(first, end, _at_side(model, side)) for first, end, side in _phases(recipe)]
+    for first_epoch, end, network in phases:
+        learner = keras.Sequential([augmentation, *network], name="learner")
         learner.compile(
             optimizer=optimizer,
             loss=keras.losses.CategoricalCrossentropy(
@@ -268,12 +271,17 @@ def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
     def same(layer: keras.Layer) -> keras.Layer:
         """The layer itself, so that the weights are shared."""
         if isinstance(layer, keras.layers.Flatten):  # the head wants as many values as ever
-            enlarge = keras.layers.UpSampling2D(IMAGE_SHAPE[0] // side)
+            enlarge = keras.layers.Resizing(*layer.input.shape[1:3], interpolation="nearest")
             return keras.Sequential([enlarge, layer])
         return layer
 
     inputs = keras.Input((side, side, IMAGE_SHAPE[2]))
-    smaller = keras.models.clone_model(model, inputs, clone_function=same)
+    try:
+        smaller = keras.models.clone_model(model, inputs, clone_function=same)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected images large enough for {model.name}. Received: {side} x {side} pixels."
+        ) from error
     return [keras.layers.Resizing(side, side), smaller]
 
 

@@ -280,6 +280,13 @@ def test_a_training_on_small_images_ends_with_whole_ones_however_short():
     assert list(training._phases(replace(QUICK, sides=((1.0, 16),)))) == [(0, 3, 16)]
 
 
+def test_images_too_small_for_the_network_are_refused_before_any_training(data, capsys):
+    recipe = replace(QUICK, model="fast_cnn", sides=((0.4, 16), (0.7, 8)))
+    with pytest.raises(ValueError, match=r"large enough for fast_cnn. Received: 8 x 8"):
+        train(recipe, data, verbose=2)
+    assert "Epoch" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("field", ["y_train", "y_val"])
 def test_labels_in_another_form_are_refused(field, data):
     one_hot = np.eye(10, dtype="float32")[getattr(data, field)]
@@ -312,10 +319,11 @@ def test_fast_recipe_trains_under_xla_as_it_does_on_a_gpu(data, monkeypatch):
     assert np.isfinite(run.history["loss"]).all()
 
 
+@pytest.mark.parametrize("side", [12, 16, 24])
 @pytest.mark.parametrize("name", ["plain_cnn", "dense_head_cnn", "residual_cnn", "fast_cnn"])
-def test_smaller_images_are_shown_to_the_very_same_weights(name, data):
+def test_smaller_images_are_shown_to_the_very_same_weights(name, side, data):
     model = build_model(name)
-    smaller = keras.Sequential(training._at_side(model, 16))
+    smaller = keras.Sequential(training._at_side(model, side))
     assert smaller(data.x_val[:4]).shape == (4, 10)
     shared, own = ({id(w) for w in m.weights} for m in (smaller, model))
     assert shared == own
