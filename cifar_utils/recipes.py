@@ -250,9 +250,10 @@ _PLAIN_TUNED = replace(
     name="plain_cnn_tuned",
     model="plain_cnn",
     source="ours: as valid_cnn_tuned, small images first, and lookahead",
-    epochs=22,
+    epochs=34,
     lookahead=True,
-    sides=((0.55, 16),),
+    augmentation=(("crop_alternating_flip", 4.0),),
+    sides=((0.53, 16),),
     model_options={"dropout": (0.0, 0.0, 0.1)},
 )
 _TUNED = (
@@ -262,9 +263,7 @@ _TUNED = (
         _PLAIN_TUNED,
         name="dense_head_cnn_tuned",
         model="dense_head_cnn",
-        source="ours: as plain_cnn_tuned, but shorter",
-        epochs=18,
-        sides=((0.72, 16),),
+        source="ours: as plain_cnn_tuned, with dropout in the head",
         model_options={"dropout": (0.0, 0.0, 0.1, 0.3)},
     ),
     replace(
