@@ -265,7 +265,7 @@ def resnet20(
 def plain20(
     *, statistics: Statistics | None = None, bn_momentum: float = BN_MOMENTUM
 ) -> keras.Model:
-    """``resnet20`` without its shortcuts: the same layers, parameters and cost."""
+    """``resnet20`` without its shortcuts: the same layers and parameters."""
     return blocks.he_network(statistics, bn_momentum, shortcuts=False)
 
 

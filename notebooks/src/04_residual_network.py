@@ -4,7 +4,7 @@
 # **With shortcuts, twenty layers reach 59 % of the validation images where the same layers
 # without them reach 47 to 50 % (`cifar10-q75`, 5,000 training images, two runs each). With 50
 # seconds of training on two processor cores and one recipe for all, the cheapest network beats
-# the larger residual one all the same: 56.5 against 39.6 %. In 19 minutes.**
+# the larger residual one all the same: 56.5 against 39.6 %. The notebook takes 19 minutes.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/04_residual_network.ipynb)
 #
@@ -18,8 +18,8 @@
 # **Before you start** read [notebook 02](02_baseline_cnn.ipynb); [03](03_data_augmentation.ipynb)
 # helps.
 #
-# **Runtime** 19 minutes on two processor cores (AMD EPYC), most of them for the ten
-# trainings of section 5.
+# **Runtime** 19 minutes on two processor cores (AMD EPYC), most of them for the fourteen
+# trainings of sections 1 and 5.
 
 # %% [markdown]
 # ## Setup
@@ -123,11 +123,12 @@ for name in ("plain20", "resnet20"):
     print(f"{len(convolutions)} convolutions, {len(additions)} additions")
 
 # %% [markdown]
-# The shortcuts have no parameters and cost next to nothing: where a block halves the map, the
-# shortcut takes every second pixel and fills the new channels with zeros. So whatever differs
-# between the two comes from the additions alone. Do they help? Both are trained by the same
-# recipe, that of `resnet20` (SGD with a triangular rate up to 0.1, weight decay, z-scores, crop
-# and flip) but with batches of 64, with the same images and, seed by seed, the same initial
+# The shortcuts have no parameters and multiply nothing: where a block halves the map, the shortcut
+# takes every second pixel and fills the new channels with zeros. So whatever differs between the
+# two comes from the additions alone. Do they help? Both are trained by the same recipe, that of
+# `resnet20` (gradient descent with momentum, *SGD*; a rate that rises to 0.1 and falls to 0;
+# *weight decay*, which shrinks all weights a little in each step; z-scores; random shifts and
+# mirroring) but with batches of 64, with the same images and, seed by seed, the same initial
 # weights. The training loss shows how fast a network learns to fit its images; the validation
 # accuracy, whether that is worth anything. Bands span the seeds.
 
@@ -167,7 +168,7 @@ for name, accuracies in ends.items():
 # %% [markdown]
 # They do. Without shortcuts the training loss ends at 1.40 and 1.48, with them at 1.11 and
 # 1.18: the plain network cannot even *fit* its images as fast, although it has the same
-# layers. On the validation images it is about ten points behind, 50.3 and 47.1 % against 59.4
+# layers. On the validation images it is some eleven points behind, 50.3 and 47.1 % against 59.4
 # and 59.3 %. The bands of the two do not touch at the end. This holds at this learning rate,
 # which was chosen for the network with shortcuts, and six epochs of 5,000 images are early in
 # the training of such networks; whether the plain one would catch up at another rate or in the
@@ -290,11 +291,11 @@ def residual_block(x, width, name):
 # %% [markdown]
 # ## 4 The network of a public tutorial
 #
-# One convolution of 64 channels, then three such blocks, of 128, 256 and 256 channels,
-# with pooling between them [2]. Its author claims 88.7 % of the test images, the highest
-# figure of the five projects that this series rebuilds [2]. At the end, global average
-# pooling takes the mean of each channel over the whole map, so that only 256 numbers
-# reach the output layer, and there is no large head to learn images by heart.
+# One convolution of 64 channels, then three such blocks, of 128, 256 and 256 channels, with
+# pooling before the first two and after the last [2]. Its author claims 88.7 % of the test images,
+# the highest figure of the five projects that this series rebuilds [2]. At the end, global average
+# pooling takes the mean of each channel over the whole map, so that only 256 numbers reach the
+# output layer, and there is no large head to learn images by heart.
 
 
 # %%
@@ -443,16 +444,17 @@ style.format("{:.1f}", subset=["epochs"])
 
 # %% [markdown]
 # Look at the column of epochs first: in the same time, `valid_cnn` has seen each image eight
-# times, `residual_cnn` once. At this budget and by this recipe the cheapest network wins by
-# ten points over the next, with 56.5 %, and the larger residual one comes last, with 39.6 %.
+# times, `residual_cnn` once. At this budget and by this recipe the cheapest network wins by ten
+# points over the next, with 56.5 %, and the larger residual one comes last, with 39.6 %.
 # `plain_cnn` and `resnet20` lie between, less than half a point apart, where their own seeds
-# differ by three and four: their order is not safe. First and last are.
+# differ by three and four: their order is not safe, nor, with two seeds each, are the last two
+# places. The first is.
 #
 # It would be wrong to conclude that residual networks are bad. The recipe is one that suits
-# `valid_cnn`, and by its own one `resnet20` reached 59 % in section 1, on the same images, if
-# with six epochs in 113 seconds. And 50 seconds may be too short for large networks to pay for
-# their size. Budget and recipe belong to any ranking. (And the machine does: this one was busy,
-# and slower than on other days.)
+# `valid_cnn`, and by its own one `resnet20` reached 59 % in section 1, on the same images, if with
+# six epochs in 113 seconds. And 50 seconds may be too short for large networks to pay for their
+# size. Budget and recipe belong to any ranking. (And so does the machine: on another one the
+# column of epochs would be different.)
 
 # %% [markdown]
 # Do they make the same mistakes? Two confusion matrices side by side, on the validation
@@ -485,11 +487,11 @@ print(f"only residual_cnn right {np.mean(~first & second):.1%}")
 # %% [markdown]
 # Both mix up cats and dogs, airplanes and ships, automobiles and trucks, birds and deer. The
 # residual network, after one epoch, does most of it more: 24 % of the automobiles are called
-# trucks, 36 % of the cats dogs, and horses are dogs in 21 %. Four fifths of `valid_cnn`'s
-# mistakes are also made by `residual_cnn`: on 35.0 % of the images neither is right, while
-# mistakes made independently of each other would coincide on 26 %. In 8.8 % the weaker network
-# is right where the stronger one is not; that is the most that choosing between the two could
-# gain.
+# trucks, 36 % of the cats dogs, and horses are dogs in 21 %. Of the images that `valid_cnn` gets
+# wrong, `residual_cnn` gets four fifths wrong, too, if not always by the same class: on 35.0 % of
+# the images neither is right, while mistakes made independently of each other would coincide on
+# 26 %. In 8.8 % the weaker network is right where the stronger one is not; that is the most that
+# choosing between the two could gain.
 
 # %% [markdown]
 # ## 6 Open the test set, once
@@ -515,9 +517,9 @@ print(f"{winner}, seed {CONTEST_SEEDS[0]}: {result} on {data.name}")
 # | if you have | choose | because |
 # |---|---|---|
 # | minutes on a processor | `valid_cnn` | it led section 5 by ten points after 50 seconds of one recipe |
-# | few images | any of them, with augmentation | flips gained about three points in notebook 03, with 2,000 images |
-# | many layers | shortcuts, as in `resnet20` | same cost, ten points more after six epochs here |
-# | a GPU, or hours | `residual_cnn`, perhaps | its author claims the highest accuracy of the five [2]; measured here only after one epoch |
+# | few images | augmentation, whatever the network | flips, shifts and rotations gained six points for `dense_head_cnn` in notebook 03, with 2,000 images and one run |
+# | many layers | shortcuts, as in `resnet20` | no more parameters, a tenth more time, some eleven points more after six epochs here |
+# | a GPU, or hours | `residual_cnn`, perhaps | its author claims the highest accuracy of the five [2]; one epoch here, and ten in the README, don't show it |
 # | no reason at all | not `dense_head_cnn` | eight times the parameters of `plain_cnn`, and no better here |
 
 # %% [markdown]
