@@ -238,12 +238,11 @@ sns.heatmap(
 label_source(ax, data.name, above=True)
 
 # %% [markdown]
-# The animals form a block: among the six, no two averages differ by more than
-# 17 levels of 255; cat and dog by 7. Airplane against frog is the largest
-# difference, 44: blue sky against brown ground. The vehicles form none. Airplane and ship
-# are near each other (17), but the automobile is as near to bird and horse as to the truck (16
-# and 17): colour and layout alone do not know what a wheel is. Remember the table: the confusions of the
-# networks will show what else they go by.
+# The animals form a block: among the six, no two averages differ by more than 17 levels of 255;
+# cat and dog by 7. Airplane against frog is the largest difference, 44: blue sky against brown
+# ground. The vehicles form none. Airplane and ship are near each other (17), but the automobile is
+# as near to bird and horse as to the truck (16 and 17): colour and layout alone do not know what a
+# wheel is. Remember the table: the confusions of the networks will show what else they go by.
 
 # %% [markdown]
 # ## 6 Nearest neighbours in pixel space
@@ -284,11 +283,11 @@ ax = plot_images(np.stack(tiles), titles, columns=NEIGHBOURS + 1, data_name=data
 # %% [markdown]
 # ## 7 How hard is it?
 #
-# Three figures, on the validation images, for methods that know nothing of images:
-# always naming one class, the nearest neighbour, and logistic regression, which is a
-# neural network without hidden layers. The latter two come with a 95 % interval (Wilson),
-# for other validation images would have given another figure; the first does not depend on
-# which images of each class were drawn.
+# Three figures, on the validation images, for methods that know nothing of images: always naming
+# one class, the nearest neighbour, and logistic regression, which is the last layer of a neural
+# network without the others. The latter two come with a 95 % interval (Wilson), for other
+# validation images would have given another figure; the first does not depend on which images of
+# each class were drawn.
 
 # %%
 print(f"always 'airplane':   {np.mean(data.y_val == 0):.1%}")
@@ -372,10 +371,10 @@ ax.legend()
 label_source(ax, data.name)
 
 # %% [markdown]
-# Most test images have a relative with a correlation between 0.5 and 0.85, which means
-# a similar layout, and 68 of the 10,000 lie beyond 0.95. A smooth bell like this has a tail
-# without any copies, so the number proves nothing. We have to look: at the ten closest
-# pairs, and at the ten that only just lie beyond.
+# Most test images have a relative with a correlation between 0.5 and 0.85, which means a similar
+# layout, and 68 of the 10,000 lie beyond 0.95. A bell like this has a tail without any copies, so
+# the number alone proves nothing, though the shoulder at the right end looks suspicious. We have
+# to look: at the ten closest pairs, and at the ten that only just lie beyond.
 
 
 # %%
@@ -392,17 +391,18 @@ order = np.argsort(-correlation)
 ax = show_pairs(order[:PAIRS])
 
 # %% [markdown]
-# The ten closest pairs are the same photographs, up to compression, in both the training
-# and the test set. The two airplanes in the third and fourth column are the same
-# picture as well: it occurs twice in the test set.
+# The ten closest pairs are the same photographs in both the training and the test set, some of
+# them brighter, of another tint or differently compressed. The two airplanes in the third and
+# fourth column are the same picture as well: it occurs twice in the test set.
 
 # %%
 last = max(PAIRS, alike.sum())
 ax = show_pairs(order[last - PAIRS : last])
 
 # %% [markdown]
-# Of these ten, nine are the same photographs again, though brightness or contrast may differ. The
-# ships are not: two vessels on a smooth sea, alike by chance. So just above 0.95 nearly all
+# Of these ten, eight are plainly the same photographs again, though brightness or colours may
+# differ; the cars are framed a little differently, one picture rescaled or two of the same car.
+# The ships are not: two vessels on a smooth sea, alike by chance. So just above 0.95 nearly all
 # pairs are copies, and there must be more of them below.
 
 # %%
@@ -430,13 +430,13 @@ else:
 # | logistic regression on pixels | 40.4 % | measured above, validation |
 # | fast convolutional networks | 94 to 96 % | airbench [2], original images |
 # | one human vote | 95.2 % | CIFAR-10H [3], original images |
-# | majority of about 50 human votes | 99.2 % | CIFAR-10H [3], original images |
+# | most frequent of about 50 human votes | 99.2 % | CIFAR-10H [3], original images |
 #
-# These are the rails between which the coming notebooks move. The human figures also
-# say where a higher accuracy stops being a better model: beyond 99.2 % [3], where even the
-# majority of people does not agree with the label, a model that names it all the same
-# has learnt the labelling error. The 95.2 % of one hurried vote [3] are a lower bar; a model
-# above it may simply see better.
+# These are the rails between which the coming notebooks move. The human figures also say where a
+# higher accuracy stops being a better model: beyond 99.2 % [3], a model must name the labels of
+# images for which most people's choice is another class. Some of these labels are errors, many of
+# the images are ambiguous; to agree with such labels is no sign of seeing better. One hurried
+# vote, with 95.2 % [3], is a lower bar; a model above it may simply see better.
 
 # %% [markdown]
 # ## Check your understanding
@@ -478,8 +478,8 @@ else:
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell for your answer and one that checks it; the check says *not solved yet*
-# until the answer is right. Solutions, executed: [solutions to 01](solutions/01_explore_the_dataset.ipynb).
+# Each has a cell for your answer and one that checks it; the check says *not solved yet* until the
+# answer is right. Solutions, executed: [solutions to 01](solutions/01_explore_the_dataset.ipynb).
 
 # %% [markdown]
 # **Exercise 1 ★** Write `class_shares(labels)`, the share of each of the ten classes.
@@ -519,13 +519,12 @@ print("Exercise 2:", "solved" if solved else "not solved yet")
 
 # %% [markdown]
 # **Exercise 3 ★★★** Write `vote(labels)`: given the labels of the k nearest neighbours,
-# nearest first, one row per image, return the most frequent label of each row. Of labels
-# equally frequent, the one whose neighbour is nearest wins. Then choose k on the
-# validation images, shrunk to 8 × 8 to save time; `kneighbors` of scikit-learn's
-# `NearestNeighbors` finds the k nearest. How many images does only your k get right, and how
-# many only k = 1? If the two were equally good, each such image would be as likely to be of the
-# one kind as of the other, and the difference of the counts, b − c, would rarely exceed
-# 2·√(b + c).
+# nearest first, one row per image, return the most frequent label of each row. Of labels equally
+# frequent, the one whose neighbour is nearest wins. Then choose k on the validation images, shrunk
+# to 8 × 8 to save time; `kneighbors` of scikit-learn's `NearestNeighbors` finds the k nearest. How
+# many images does only your k get right (b), and how many only k = 1 (c)? If the two were equally
+# good, each such image would be as likely to be of the one kind as of the other, and the
+# difference of the counts, b − c, would rarely exceed 2·√(b + c).
 
 
 # %% tags=["answer-3"]
