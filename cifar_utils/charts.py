@@ -89,7 +89,8 @@ def plot_curves(runs: list[Group]) -> Axes:
         curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])
         epochs = range(1, run.first["epochs"] + 1)
         for share, side in run.first["settings"].get("sides", ()):
-            label += f"\n(the first {share:.0%} at {side} × {side} pixels)"
+            last = round(share * run.first["epochs"])
+            label += f"\n(to epoch {last} at {side} × {side} pixels)"
         ax.plot(epochs, curves.mean(axis=0), style, markersize=3, label=label)
         ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), alpha=0.2)
     ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean and range")
