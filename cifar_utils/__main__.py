@@ -74,8 +74,8 @@ def run_recipe(options: argparse.Namespace) -> None:
 def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; keep a record, unless only a part is measured."""
     from cifar_utils import bench
-    from cifar_utils.contestants import BATCH, EPOCHS
     from cifar_utils.report import speed_table
+    from cifar_utils.training_speed import BATCH, EPOCHS
 
     data = load_cifar10()
     record = {

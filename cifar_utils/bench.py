@@ -13,7 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from cifar_utils.contestants import BATCH, CONTESTANTS, UNITS, Contestant
+from cifar_utils.contestants import CONTESTANTS, UNITS, Contestant
+from cifar_utils.training_speed import BATCH
 
 # All on the processor, which is what the contestants have in common.
 ENVIRONMENT = {

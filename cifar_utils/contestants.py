@@ -1,21 +1,31 @@
 """Who takes part in the bench: ways to train, to transform and to load, ours and others'.
 
-Training and augmentation are fed with noise: their speed does not depend on what the
-pictures show.
+Those that train are in ``training_speed``. Like them, augmentation is fed with noise.
 """
 
 import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-BATCH = 256
-EPOCHS = 2
-NETWORK = "fast_cnn"
+from cifar_utils.training_speed import (
+    BATCH,
+    NETWORK,
+    S2_EPOCHS,
+    best_keras,
+    keras_fit,
+    noise,
+    ours,
+    stock_s2,
+    stock_s3,
+    torch_loop,
+    whole_recipe,
+)
+
 UNITS = {"recipes": "s"}  # of the groups that are not measured in images a second
 
 
@@ -34,196 +44,6 @@ class Contestant:
     needs: str | None = None  # a package that may be absent
 
 
-# ---------------------------------------------------------------- training
-
-
-def _noise(count: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (count, 32, 32, 3), "uint8"), rng.integers(0, 10, count)
-
-
-def _train(images: int, name: str, **changes):
-    """A recipe of ours on whole epochs, augmentation and weight average included."""
-    from cifar_utils.data import Cifar10
-    from cifar_utils.training import RECIPES, train
-
-    x, y = _noise(images)
-    data = Cifar10(x, y, x[:0], y[:0], "noise", "")
-    return train(replace(RECIPES[name], **changes), data, verbose=0)
-
-
-def _ours(images: int) -> float:
-    run = _train(images, NETWORK, epochs=1 + EPOCHS, batch_size=BATCH, sides=())
-    return run.images_per_second
-
-
-def _keras(
-    images: int,
-    *,
-    own_input=False,
-    fused=False,
-    precision: str | None = "float32",
-    activation="relu",
-    frozen=False,
-):
-    """``fit``, on arrays or on a dataset without autotuner, after a first step.
-
-    Without a precision, in the machine's best.
-    """
-    import keras
-    import tensorflow as tf
-
-    from cifar_utils.layers import with_stock_layers
-    from cifar_utils.models import build_model
-    from cifar_utils.pipeline import untuned
-    from cifar_utils.training import best_precision
-
-    keras.config.set_dtype_policy(precision or best_precision())
-    model = build_model(NETWORK, activation=activation)
-    if not fused:
-        model = with_stock_layers(model)
-    model.get_layer("whitening_conv").trainable = not frozen
-    optimizer = keras.optimizers.SGD(0.01, 0.9, nesterov=True)
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    x, y = _noise(images // BATCH * BATCH)
-    model.fit(x[:BATCH], y[:BATCH], BATCH, verbose=0)
-    start = time.perf_counter()
-    if own_input:
-        dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(BATCH)
-        model.fit(untuned(dataset), epochs=EPOCHS, shuffle=False, verbose=0)
-    else:
-        model.fit(x, y, BATCH, epochs=EPOCHS, verbose=0)
-    return EPOCHS * len(x) / (time.perf_counter() - start)
-
-
-def _best_keras(images: int) -> float | None:
-    from cifar_utils.training import best_precision
-
-    if best_precision() == "float32":
-        return None  # that would be the contestant before
-    return _fused(images, precision=None)
-
-
-def _torch(images: int, compiled: bool = False, frozen: bool = False) -> float:
-    """The same network in PyTorch: channels last, bfloat16 where the machine has it."""
-    import torch
-    from torch import nn
-
-    from cifar_utils.models import build_model
-    from cifar_utils.training import best_precision
-
-    channels, modules = 3, []
-    for layer in build_model(NETWORK).layers:
-        kind = type(layer).__name__
-        if kind in ("Conv2D", "SmallMapConv2D"):
-            side, padding = layer.kernel_size[0], layer.padding
-            bias, width = layer.use_bias, layer.filters
-            modules.append(nn.Conv2d(channels, width, side, padding=padding, bias=bias))
-            if layer.activation.__name__ == "relu":
-                modules.append(nn.ReLU())
-            channels = width
-        elif kind == "FusedBatchNormalization":
-            modules.append(nn.BatchNorm2d(channels, momentum=1 - layer.momentum))
-        elif kind in TORCH_LAYERS:
-            modules += [getattr(nn, name)(*options) for name, *options in TORCH_LAYERS[kind]]
-        elif kind not in ("InputLayer", "Rescaling", "Dense"):
-            raise ValueError(f"Expected layers that PyTorch has, too. Received: {kind}.")
-    model = nn.Sequential(*modules, nn.Linear(channels, 10)).to(memory_format=torch.channels_last)
-    modules[0].requires_grad_(not frozen)
-    step_model = torch.compile(model) if compiled else model
-    learning = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.SGD(learning, 0.01, 0.9, nesterov=True)
-    x, y = _noise(images // BATCH * BATCH)
-    x = torch.from_numpy(x).permute(0, 3, 1, 2)
-    y = torch.from_numpy(y)
-    bfloat16 = best_precision() == "mixed_bfloat16"
-
-    def epoch(rows):
-        for batch in rows.split(BATCH):
-            pixels = x[batch].to(memory_format=torch.channels_last).float() / 255
-            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-                loss = nn.functional.cross_entropy(step_model(pixels), y[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-    epoch(torch.arange(2 * BATCH))
-    start = time.perf_counter()
-    for _ in range(EPOCHS):
-        epoch(torch.randperm(len(x)))
-    return EPOCHS * len(x) / (time.perf_counter() - start)
-
-
-TORCH_LAYERS = {
-    "MaxPooling2D": [("MaxPool2d", 2)],
-    "Activation": [("ReLU",)],
-    "GlobalMaxPooling2D": [("AdaptiveMaxPool2d", 1), ("Flatten",)],
-}
-
-
-# ---------------------------------------------------------------- whole recipes
-
-ALL_IMAGES = 45_000
-S2_EPOCHS = 150
-
-
-def _whole_recipe(_: int, name: str = NETWORK) -> float:
-    start = time.perf_counter()
-    _train(ALL_IMAGES, name)
-    return time.perf_counter() - start
-
-
-def _stock(recipe):
-    """A recipe's network as a Keras user has it, its transforms in front, compiled."""
-    import keras
-
-    from cifar_utils.augmentation import build_augmentation
-    from cifar_utils.layers import with_stock_layers
-    from cifar_utils.models import build_model
-
-    transforms = build_augmentation(recipe.augmentation)
-    model = keras.Sequential([transforms, with_stock_layers(build_model(recipe.model))])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(recipe.learning_rate), loss)
-    return model
-
-
-def _stock_s3(_: int) -> float:
-    """All epochs of s3's recipe, on arrays.
-
-    The wait at the end of an epoch depends on how long the epoch took, so that two epochs
-    don't tell how long ten will take.
-    """
-    from cifar_utils.recipes import RECIPES
-
-    recipe = RECIPES["valid_cnn"]
-    model = _stock(recipe)
-    x, y = _noise(ALL_IMAGES)
-    start = time.perf_counter()
-    model.fit(x, y, recipe.batch_size, epochs=recipe.epochs, verbose=0)
-    return time.perf_counter() - start
-
-
-def _stock_s2(_: int) -> float:
-    """As many epochs as the author of s2 names for 83 %, reckoned from a few without waits."""
-    import tensorflow as tf
-
-    from cifar_utils.pipeline import untuned
-    from cifar_utils.recipes import RECIPES
-
-    recipe = RECIPES["dense_head_cnn_augmented"]
-    model = _stock(recipe)
-    x, y = _noise(ALL_IMAGES)
-    model.fit(x[: recipe.batch_size], y[: recipe.batch_size], recipe.batch_size, verbose=0)
-    dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(recipe.batch_size)
-    start = time.perf_counter()
-    model.fit(untuned(dataset), epochs=EPOCHS, shuffle=False, verbose=0)
-    return S2_EPOCHS / EPOCHS * (time.perf_counter() - start)
-
-
-# ------------------------------------------------- augmentation and loading
-
-
 def _augment(images: int, names: tuple[str, ...]) -> float:
     import tensorflow as tf
 
@@ -231,7 +51,7 @@ def _augment(images: int, names: tuple[str, ...]) -> float:
 
     layer = build_augmentation([(name, AMOUNTS[name]) for name in names])
     graph = tf.function(lambda x: layer(x, training=True))
-    batch = tf.constant(_noise(BATCH)[0])
+    batch = tf.constant(noise(BATCH)[0])
     return _repeat(lambda: graph(batch).numpy(), images)
 
 
@@ -244,7 +64,7 @@ def _generator(images: int) -> float:
     generator = tf.keras.preprocessing.image.ImageDataGenerator(
         width_shift_range=4, height_shift_range=4, horizontal_flip=True, fill_mode="reflect"
     )
-    stream = generator.flow(_noise(BATCH)[0], batch_size=BATCH)
+    stream = generator.flow(noise(BATCH)[0], batch_size=BATCH)
     return _repeat(lambda: next(stream), images)
 
 
@@ -284,29 +104,29 @@ def _load_keras(_: int) -> float:
 ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 # TensorFlow and PyTorch in one process can abort it: both may bring LLVM.
 WITHOUT_TENSORFLOW = {"KERAS_BACKEND": "torch"}
-_own_input = partial(_keras, own_input=True)
+_own_input = partial(keras_fit, own_input=True)
 _fused = partial(_own_input, fused=True)
 _frozen = partial(_fused, precision=None, frozen=True)
-_torch_compiled = partial(_torch, compiled=True)
-_torch_frozen = partial(_torch, frozen=True)
-_large_recipe = partial(_whole_recipe, name="fast_cnn_large")
+_torch_compiled = partial(torch_loop, compiled=True)
+_torch_frozen = partial(torch_loop, frozen=True)
+_large_recipe = partial(whole_recipe, name="fast_cnn_large")
 CONTESTANTS = (
-    Contestant("training", "ours, augmentation included", _ours, ONEDNN),
-    Contestant("training", "the same network, stock Keras, fit on arrays", _keras),
-    Contestant("training", "+ oneDNN kernels", _keras, ONEDNN),
+    Contestant("training", "ours, augmentation included", ours, ONEDNN),
+    Contestant("training", "the same network, stock Keras, fit on arrays", keras_fit),
+    Contestant("training", "+ oneDNN kernels", keras_fit, ONEDNN),
     Contestant("training", "+ input without autotuner", _own_input, ONEDNN),
     Contestant("training", "+ fused normalisation", _fused, ONEDNN),
-    Contestant("training", "+ the machine's best precision", _best_keras, ONEDNN),
+    Contestant("training", "+ the machine's best precision", best_keras, ONEDNN),
     Contestant("training", "+ first layer frozen, as ours", _frozen, ONEDNN),
     Contestant("training", "fused, float32, GELU", partial(_fused, activation="gelu"), ONEDNN),
-    Contestant("training", "PyTorch, eager", _torch, WITHOUT_TENSORFLOW, "torch"),
+    Contestant("training", "PyTorch, eager", torch_loop, WITHOUT_TENSORFLOW, "torch"),
     Contestant("training", "PyTorch, compiled", _torch_compiled, WITHOUT_TENSORFLOW, "torch"),
     Contestant(
         "training", "PyTorch, eager, first layer frozen", _torch_frozen, WITHOUT_TENSORFLOW, "torch"
     ),
-    Contestant("recipes", f"{NETWORK}, all its epochs", _whole_recipe, ONEDNN),
-    Contestant("recipes", "s3's ten epochs, stock Keras, fit on arrays", _stock_s3),
-    Contestant("recipes", f"s2's {S2_EPOCHS} epochs (from two), stock Keras", _stock_s2),
+    Contestant("recipes", f"{NETWORK}, all its epochs", whole_recipe, ONEDNN),
+    Contestant("recipes", "s3's ten epochs, stock Keras, fit on arrays", stock_s3),
+    Contestant("recipes", f"s2's {S2_EPOCHS} epochs (from two), stock Keras", stock_s2),
     Contestant("recipes", "fast_cnn_large, all its epochs", _large_recipe, ONEDNN),
     Contestant("augmentation", "crop and flip, ours", partial(_augment, names=("crop_flip",))),
     Contestant("augmentation", "Keras' flip and shift", partial(_augment, names=("flip", "shift"))),
