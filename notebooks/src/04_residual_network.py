@@ -508,8 +508,9 @@ print(f"{winner}, seed {CONTEST_SEEDS[0]}: {result} on {data.name}")
 
 # %% [markdown]
 # 55.8 %, close to its validation figure of 56.1 %. This is the first of its two seeds, chosen
-# before looking. With all 45,000 images and nine minutes, notebook 02 took the same network to
-# 77.3 % [4].
+# before looking. With all 45,000 images and eight minutes on another processor, notebook 02 took
+# the same network
+# to 77.4 % [4].
 
 # %% [markdown]
 # ## 7 Which should I choose?
@@ -517,7 +518,7 @@ print(f"{winner}, seed {CONTEST_SEEDS[0]}: {result} on {data.name}")
 # | if you have | choose | because |
 # |---|---|---|
 # | minutes on a processor | `valid_cnn` | it led section 5 by ten points after 50 seconds of one recipe |
-# | few images | augmentation, whatever the network | flips, shifts and rotations gained six points for `dense_head_cnn` in notebook 03, with 2,000 images and one run |
+# | few images | augmentation, whatever the network | flips, shifts and rotations gained almost five points for `dense_head_cnn` in notebook 03, with 2,000 images and one run |
 # | many layers | shortcuts, as in `resnet20` | no more parameters, a tenth more time, some eleven points more after six epochs here |
 # | a GPU, or hours | `residual_cnn`, perhaps | its author claims the highest accuracy of the five [2]; one epoch here, and ten in the README, don't show it |
 # | no reason at all | not `dense_head_cnn` | eight times the parameters of `plain_cnn`, and no better here |

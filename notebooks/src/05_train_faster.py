@@ -712,10 +712,10 @@ for views in (1, 6):
 
 # %% [markdown]
 # The test accuracies are 87.7 and 89.0 %: the same as on the validation images (87.7 and 88.7 %),
-# as far as 10,000 and 5,000 images can tell. The baseline of notebook 02 has 77.3 % after ten epochs [4],
-# on another machine. About half of the ten points are the recipe's doing: by a similar one, also
-# ten epochs long, the baseline's network reaches 82.3 ± 0.3 % [5]; the rest is the network, 13
-# more epochs, and what the two recipes do not share. Trained on all 50,000 images, so without a
+# as far as 10,000 and 5,000 images can tell. The baseline of notebook 02, after ten epochs,
+# has 77.4 % [4]. About half of the ten points are the recipe's doing: by a similar one, also ten
+# epochs long, the baseline's network reaches 82.3 ± 0.3 % [5]; the rest is the network, 13 more
+# epochs, and what the two recipes do not share. Trained on all 50,000 images, so without a
 # validation set, this recipe reaches 87.9 ± 0.3 % in five runs [5].
 
 # %% [markdown]
