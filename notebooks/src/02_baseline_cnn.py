@@ -257,10 +257,10 @@ print(f"{seconds:.0f} s in all, {seconds / EPOCHS:.1f} s an epoch with its valid
 # Logistic regression in notebook 01 took seconds, for 40 %. The source of this network claims
 # about 78 % on the original images [1]; ours are the JPEG copy, which should cost about three
 # points (the README says on what basis). By the source's settings, a constant rate and batches of
-# 64, it reaches 73.7 ± 1.2 % of the test images in our hands [1]; larger batches, a rate that
-# falls and batch normalisation's shorter memory (section 5) bring it here. The last three epochs
-# lie within a third of a point, 76.0 to 76.3 %: as the learning rate
-# reaches 0, the weights settle.
+# 64, it reaches 73.7 % in our hands [1], the mean of five runs. Ours differs in three things at
+# once: larger batches, a rate that falls and batch normalisation's shorter memory; section 5 tries
+# the last two. The last three epochs lie within a third of a point, 76.0 to 76.3 %: as the
+# learning rate reaches 0, the weights settle.
 
 # %% [markdown]
 # ## 4 Read the learning curves
@@ -275,9 +275,9 @@ for ax, metric in zip(axes, ("accuracy", "loss"), strict=True):
 # %% [markdown]
 # At the end the training accuracy still rises a little, the validation accuracy no longer: the
 # learning rate has come down to 0. In the first epoch validation is far *above* training, as it is
-# measured after the epoch and without dropout. From the fifth on it is below, and the gap ends at
-# almost six points. Part of the true gap is hidden by dropout. How large is it, measured
-# alike?
+# measured after the epoch and without dropout. In the next three the two are close; from the fifth
+# on it is below, and the gap ends at almost six points. Part of the true gap is hidden by dropout.
+# How large is it, measured alike?
 
 # %%
 unshuffled = batches(data.x_train, data.y_train, batch_size=500)
@@ -291,12 +291,12 @@ print(f"training images, without dropout: {train_accuracy:.1%}, gap {gap:.1f} po
 # against that.
 
 # %% [markdown]
-# ## 5 Why does the stock version jump, and what steadies it?
+# ## 5 What do momentum and a falling rate change?
 #
 # With Keras' defaults, Adam at a constant 0.001 and batch normalisation with momentum
-# 0.99, the same network jumps: in each of the five runs of [1], at least one of the ten
-# epochs loses validation accuracy, up to seven points. Which figure you publish depends on
-# when you stop. Two suspects:
+# 0.99, the same network jumps: in each of the five runs of [1], at least one of the ten epochs
+# loses more than two points of validation accuracy, and one loses seven. Which figure you publish
+# depends on when you stop. Two suspects:
 #
 # * **The moving averages lag.** During training, batch normalisation [4] uses the mean and
 #   variance of the batch; for validation it uses moving averages of them. Momentum 0.99
@@ -362,10 +362,10 @@ table.style.format("{:.1%}")
 # epochs end at 10 to 11 %, which is guessing, for the moving averages have not arrived, and after
 # six the networks are still behind. Momentum 0.9 gives 36 % at once. The falling rate ends higher
 # with either momentum, by two and by three points, and the best of the four, at 54.1 %, has both
-# changes. The only drop, 0.8 points, is the stock setting's. Larger ones it did not show in these
-# six short epochs, as it is still catching up: the experiment explains the slow start, not the
-# jumps of [1]. These are single runs. The slow start, on so few images, is beyond doubt; the
-# ends would have to be repeated with other seeds.
+# changes. The only drop, 0.8 points, is the stock setting's. It showed no larger ones in these six
+# short epochs, as it is still catching up: the experiment explains the slow start and leaves open
+# what makes the runs of [1] jump. These are single runs. The slow start, on so few images, is
+# beyond doubt; the ends would have to be repeated with other seeds.
 
 # %% [markdown]
 # ## 6 Other people's choices: an experiment
@@ -451,12 +451,14 @@ results.loc[gains.index, "±"] = [interval.reach for interval in intervals]
 results.style.format("{:.1%}", na_rep="–")
 
 # %% [markdown]
-# At this small budget none of the three can be told from nothing: z-scores alone, −0.6 ± 1.0
-# points; with RMSprop, 0.6 ± 1.6; with the L2 penalty as well, 0.6 ± 3.1. Three seeds say little,
-# so the intervals are wide. Look also at the single seeds: all three choices together lose half a
-# point by seed 0 and gain two by seed 1. Whoever had tried one seed could have told either story.
-# After 60 epochs, where the source stops, the order may be another. What
-# the table does say: none of the three choices is worth ten points, and one run cannot rank them.
+# At this small budget none of the three rows can be told from the first: z-scores alone, −0.6 ±
+# 1.0 points; with RMSprop, 0.6 ± 1.6; with the L2 penalty as well, 0.6 ± 3.1. Three seeds say little,
+# so the intervals are wide. Against the row above it RMSprop gains by every seed, about a point,
+# but that is a comparison picked after looking. Look also at the single seeds: all three choices
+# together lose half a point by seed 0 and gain two by seed 1. Whoever had tried one seed could
+# have told either story. After 60 epochs, where the source stops, the order may be another. What
+# the table does say: none of the three choices is worth ten points at this budget, and one run
+# cannot rank them.
 
 # %% [markdown]
 # ## 7 Open the test set, once
@@ -474,12 +476,13 @@ print(f"test accuracy on {data.name}: {result}")
 assert result.low > 0.05 and probabilities.shape == (len(y_test), 10)
 
 # %% [markdown]
-# 77.4 %, and with 10,000 test images the interval reaches from 76.6 to 78.2. The
-# validation images, half as many, said 76.1 %. They did take part in a choice, that of rate and
-# momentum, before this notebook was written; with few candidates, the advantage is small. Only
-# the test images took part in none. The interval is for other test images; another seed would
-# move the figure, too. The claim of about 78 % [1] is of original images and other settings, so
-# that the two figures being close says little.
+# 77.4 %, and with 10,000 test images the interval reaches from 76.6 to 78.2. The validation
+# images, half as many, said 76.1 %, give or take a good point, so that the difference may be
+# chance. They did take part in a choice, that of rate and momentum, before this notebook was
+# written; with few candidates, the advantage that this gives them is small, and here it does not
+# show. Only the test images took part in none. The interval is for other test images; another seed
+# would move the figure, too. The claim of about 78 % [1] is of original images and other settings,
+# so that the two figures being close says little.
 
 # %%
 evaluation.classification_table(y_test, y_pred, CLASS_NAMES).style.format(
@@ -488,8 +491,9 @@ evaluation.classification_table(y_test, y_pred, CLASS_NAMES).style.format(
 
 # %% [markdown]
 # The mean hides a spread of almost thirty points. Ships have a recall of 89.3 %, cats 59.8 %.
-# Precision tells the other side: of the images called *cat*, 60.8 % are cats. Vehicles are
-# easy, the animals that look alike are hard. Which are confused with which?
+# Precision tells the other side: of the images called *cat*, 60.8 % are cats. Vehicles are easy,
+# but for airplanes, which are behind frogs and horses; cats, dogs and birds are hard. Which are
+# confused with which?
 
 # %%
 display = plotting.plot_confusion_matrix(

@@ -3,8 +3,9 @@
 #
 # **With 2,000 training images, flips, shifts and rotations lift a network from 48.4 to
 # 53.1 % of the test images (`cifar10-q75`, one run each). Of the single transforms, tried
-# on a smaller network and validation images with five seeds, flips gain 2.7 ± 1.2 points;
-# shifts as much, but less surely (± 2.1). In 7 minutes on two processor cores.**
+# on a smaller network and validation images with five seeds, flips gain 2.7 ± 1.2 points (95 %
+# interval); shifts as much, but less surely (± 2.1). All of it takes 7 minutes on two processor
+# cores.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/03_data_augmentation.ipynb)
 #
@@ -18,8 +19,8 @@
 # **Before you start** read [notebook 02](02_baseline_cnn.ipynb).
 #
 # **Runtime** 7 minutes on two processor cores (Intel Xeon with units for bfloat16), most of
-# them for the 30 trainings of section 4. Cores without such units take some three times as
-# long.
+# them for the 30 trainings of section 4. An AMD EPYC without such units took some three times as
+# long for the same work.
 
 # %% [markdown]
 # ## Setup
@@ -313,16 +314,17 @@ ax.grid(alpha=0.3, axis="x")
 plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# Taken one by one, the 95 % intervals of flips, 2.7 ± 1.2, shifts, 2.7 ± 2.1, and cutout,
-# −2.1 ± 1.9, exclude zero; those of rotation, 1.1 ± 2.0, and mixup, −0.9 ± 1.9, don't. But in up to
-# a quarter of experiments at least one of five such intervals misses the true value by chance. The
+# Taken one by one, the 95 % intervals of flips, 2.7 ± 1.2, shifts, 2.7 ± 2.1, and cutout, −2.1 ±
+# 1.9, exclude zero; those of rotation, 1.1 ± 2.0, and mixup, −0.9 ± 1.9, don't. But in up to a
+# quarter of experiments at least one of five such intervals misses the true value by chance. The
 # thin lines allow for that (*Bonferroni*'s correction): five intervals of 99 % each hold all five
-# values at once in at least 95 of 100 experiments. By these, flips alone are sure to help.
-# Shifts gain as much on average, but from one to five points by seed: who tried one seed could have
-# told any story. And 2,000 validation images add an uncertainty of their own, of which these
-# intervals know nothing. Such a comparison, called an *ablation*, holds for its budget of images
-# and epochs, too. Cutout and mixup make the task harder, which may need more than 12 epochs to pay
-# off; the inventors of both train for 200 [2, 3].
+# values at once in at least 95 of 100 experiments. By these, only the gain of flips can be told
+# from nothing. Shifts gain as much on average, and by every seed, but from one to five points.
+# Rotation gains almost three points by seed 4 and loses one by seed 3: who had tried one seed
+# could have told either story. And 2,000 validation images add an uncertainty of their own, of
+# which these intervals know nothing. Such a comparison, called an *ablation*, holds for its budget
+# of images and epochs, too. Cutout and mixup make the task harder, which may need more than 12
+# epochs to pay off; the inventors of both train for 200 [2, 3].
 
 # %% [markdown]
 # ## 5 Mistake one: augmented validation images
@@ -342,10 +344,10 @@ for attempt in (1, 2, 3):
     print(f"transformed at random, attempt {attempt}: {accuracy:.1%}")
 
 # %% [markdown]
-# A point to more than two are lost, and each attempt gives another figure, up to a point and a
-# half apart: noise that is added to every comparison, and to every decision which epoch was best.
-# And this network has been trained on just these transforms. One trained without them would be
-# judged on a task it was never given.
+# Between almost one point and more than two are lost, and each attempt gives another figure, up to
+# a point and a half apart: noise that is added to every comparison, and to every decision about
+# which epoch was best. And this network has been trained on just these transforms. One trained
+# without them would be judged on a task it was never given.
 
 # %% [markdown]
 # ## 6 Mistake two: a crop that does nothing

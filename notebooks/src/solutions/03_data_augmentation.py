@@ -41,8 +41,8 @@ for name in ("none", "flip"):
     )
 
 # %% [markdown]
-# Without flips in training, the second view gains two and a half points: the network has never
-# been told that mirror images are alike, and averaging tells it afterwards. With flips, it gains
-# half a point. Either way it costs twice the time at prediction. The intervals overlap, but both
-# figures are of the same images, so a paired comparison, as in exercise 3 of notebook 01, is
-# sharper. Whether the half point is more than chance, one seed and 2,000 images hardly tell.
+# Without flips in training, the second view gains three points: the network has never been told
+# that mirror images are alike, and averaging tells it afterwards. With flips, it gains almost two.
+# Either way it costs twice the time at prediction. The intervals overlap, but both figures are of
+# the same images, so a paired comparison, as in exercise 3 of notebook 01, is sharper. Whether it
+# really gains less with flips, one seed and 2,000 images hardly tell.
