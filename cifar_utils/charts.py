@@ -38,15 +38,16 @@ def draw(results: Path | None, figures: Path) -> Iterator[Path]:
 def plot_cost(runs: list[Group]) -> Axes:
     """Test accuracy of every recipe against its training time."""
     _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
-    for run, name, marker in zip(runs, _names(runs), "osD^vP*X<>hp8dH" * 9, strict=False):
+    # After ten, colours come again, with the marks hollow.
+    marks = [(mark, fill) for fill in ("full", "none") for mark in "osD^vP*X<>"]
+    for run, name, (mark, fill) in zip(runs, _names(runs), marks * 9, strict=False):
         accuracy = run.mean("test_accuracy")
         reach = 100 * accuracy.reach if accuracy.runs > 2 else 0  # two runs say next to nothing
         label = f"{name} ({accuracy.runs})"
         mean = np.mean(run.seconds)
         spread = [[mean - min(run.seconds)], [max(run.seconds) - mean]]
-        ax.errorbar(
-            mean, 100 * accuracy.mean, reach, spread, fmt=marker, capsize=3, ls="", label=label
-        )
+        style = {"fmt": mark, "fillstyle": fill, "ls": "", "capsize": 3}
+        ax.errorbar(mean, 100 * accuracy.mean, reach, spread, label=label, **style)
     ax.set_xscale("log")
     ax.margins(x=0.15)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
