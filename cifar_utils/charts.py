@@ -37,7 +37,8 @@ def draw(results: Path | None, figures: Path) -> Iterator[Path]:
 
 def plot_cost(runs: list[Group]) -> Axes:
     """Test accuracy of every recipe against its training time."""
-    _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
+    height = max(4.5, 1 + 0.31 * len(runs))  # room for the legend
+    _, ax = plt.subplots(figsize=(9, height), layout="constrained")
     # After ten, colours come again, with the marks hollow.
     marks = [(mark, fill) for fill in ("full", "none") for mark in "osD^vP*X<>"]
     for run, name, (mark, fill) in zip(runs, _names(runs), marks * 9, strict=False):
@@ -83,8 +84,9 @@ def _names(runs: list[Group]) -> list[str]:
 
 def plot_curves(runs: list[Group]) -> Axes:
     """Validation accuracy after each epoch: mean and range of the seeds."""
-    _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     validated = [run for run in runs if run.mean("val_accuracy")]
+    height = max(4.5, 1 + 0.41 * len(validated))  # room for the legend
+    _, ax = plt.subplots(figsize=(9, height), layout="constrained")
     styles = ("o-", "s--", "D-.", "^:", "v-", "P--") * 9
     for run, label, style in zip(validated, _names(validated), styles, strict=False):
         curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])
