@@ -37,8 +37,7 @@ def draw(results: Path | None, figures: Path) -> Iterator[Path]:
 
 def plot_cost(runs: list[Group]) -> Axes:
     """Test accuracy of every recipe against its training time."""
-    height = max(4.5, 1 + 0.31 * len(runs))  # room for the legend
-    _, ax = plt.subplots(figsize=(9, height), layout="constrained")
+    _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     # After ten, colours come again, with the marks hollow.
     marks = [(mark, fill) for fill in ("full", "none") for mark in "osD^vP*X<>"]
     for run, name, (mark, fill) in zip(runs, _names(runs), marks * 9, strict=False):
@@ -59,9 +58,16 @@ def plot_cost(runs: list[Group]) -> Axes:
         ylabel="test accuracy (%), mean and 95 % interval",
     )
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8, title="recipe (seeds)", loc="center left", bbox_to_anchor=(1, 0.5))
+    _add_legend(ax, title="recipe (seeds)")
     label_source(ax, runs[0].first["data"]["name"])
     return ax
+
+
+def _add_legend(ax: Axes, title: str | None = None) -> None:
+    """A legend on the right, and a figure high enough for it."""
+    legend = ax.legend(fontsize=8, title=title, loc="center left", bbox_to_anchor=(1, 0.5))
+    lines = sum(1 + text.get_text().count("\n") for text in legend.get_texts())
+    ax.figure.set_figheight(max(4.5, 0.6 + 0.17 * lines))
 
 
 def _names(runs: list[Group]) -> list[str]:
@@ -84,9 +90,8 @@ def _names(runs: list[Group]) -> list[str]:
 
 def plot_curves(runs: list[Group]) -> Axes:
     """Validation accuracy after each epoch: mean and range of the seeds."""
+    _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     validated = [run for run in runs if run.mean("val_accuracy")]
-    height = max(4.5, 1 + 0.41 * len(validated))  # room for the legend
-    _, ax = plt.subplots(figsize=(9, height), layout="constrained")
     styles = ("o-", "s--", "D-.", "^:", "v-", "P--") * 9
     for run, label, style in zip(validated, _names(validated), styles, strict=False):
         curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])
@@ -99,7 +104,7 @@ def plot_curves(runs: list[Group]) -> Axes:
     ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean and range")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    _add_legend(ax)
     label_source(ax, runs[0].first["data"]["name"])
     return ax
 
