@@ -6,13 +6,14 @@ for the same network.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 
 import keras
 
 from cifar_utils import unknown_name
+from cifar_utils.blocks import IMAGE_SHAPE
 from cifar_utils.optimizers import LinearRise, LookaheadSGD
 
 SCHEDULES = ("constant", "cosine", "triangle")
@@ -132,6 +133,15 @@ class Recipe:
         same when recipes learn something new that it does not do.
         """
         return {key: value for key, value in json.loads(json.dumps(asdict(self))).items() if value}
+
+    def phases(self) -> Iterator[tuple[int, int, int]]:
+        """First epoch, counted from 0, end and side of the images, for each phase of ``sides``."""
+        first = 0
+        for share, side in (*self.sides, (1.0, IMAGE_SHAPE[0])):
+            end = self.epochs if share == 1 else min(round(share * self.epochs), self.epochs - 1)
+            if end > first:
+                yield first, end, side
+                first = end
 
     def build_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         """The optimiser for a training of so many steps."""

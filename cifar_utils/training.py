@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -140,7 +139,7 @@ def train(
     }
     state = _State(Path(resume) if resume else None, identity, augmentation)
     # All networks first, for an error after some epochs would come too late.
-    phases = [(first, end, _at_side(model, side)) for first, end, side in _phases(recipe)]
+    phases = [(first, end, _at_side(model, side)) for first, end, side in recipe.phases()]
     for first_epoch, end, network in phases:
         learner = keras.Sequential([augmentation, *network], name="learner")
         learner.compile(
@@ -251,16 +250,6 @@ def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
     if recipe.initialization == "whitening":
         initialize(model, data.x_train)
     return model
-
-
-def _phases(recipe: Recipe) -> Iterator[tuple[int, int, int]]:
-    """First epoch, end and side of the images, for each phase that has an epoch."""
-    first = 0
-    for share, side in (*recipe.sides, (1.0, IMAGE_SHAPE[0])):
-        end = recipe.epochs if share == 1 else min(round(share * recipe.epochs), recipe.epochs - 1)
-        if end > first:
-            yield first, end, side
-            first = end
 
 
 def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:

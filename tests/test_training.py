@@ -273,11 +273,11 @@ def test_labels_and_images_that_do_not_belong_together_are_refused(data):
 
 
 def test_a_training_on_small_images_ends_with_whole_ones_however_short():
-    phases = training._phases(replace(QUICK, epochs=1, sides=((0.7, 16),)))
+    phases = replace(QUICK, epochs=1, sides=((0.7, 16),)).phases()
     assert list(phases) == [(0, 1, 32)]
-    phases = training._phases(replace(QUICK, epochs=10, sides=((0.5, 16), (0.8, 24))))
+    phases = replace(QUICK, epochs=10, sides=((0.5, 16), (0.8, 24))).phases()
     assert list(phases) == [(0, 5, 16), (5, 8, 24), (8, 10, 32)]
-    assert list(training._phases(replace(QUICK, sides=((1.0, 16),)))) == [(0, 3, 16)]
+    assert list(replace(QUICK, sides=((1.0, 16),)).phases()) == [(0, 3, 16)]
 
 
 def test_images_too_small_for_the_network_are_refused_before_any_training(data, capsys):
