@@ -77,15 +77,16 @@ def run_bench(options: argparse.Namespace) -> None:
     from cifar_utils.report import speed_table
     from cifar_utils.training_speed import BATCH, EPOCHS
 
-    data = load_cifar10()
     record = {
         "kind": "bench",
-        "data": {"name": data.name, "fingerprint": data.fingerprint},
         "hardware": hardware() | {"accelerator": "none"},
         "backend": "tensorflow",
         "versions": versions("torch") | {"cifar_utils": revision()},
         "settings": {"images": options.images, "batch_size": BATCH, "epochs": EPOCHS},
     }
+    if not options.only:
+        data = load_cifar10()
+        record["data"] = {"name": data.name, "fingerprint": data.fingerprint}
     written = None
     for results in bench.run(options.images, options.rounds, options.only):
         if not options.only:  # rounds are long: what one has measured is not to be lost

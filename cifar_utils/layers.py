@@ -170,13 +170,15 @@ class SmallMapConv2D(keras.layers.Conv2D):
         return tf.nn.conv2d(maps, kernel, **options), gradients
 
 
-def with_stock_layers(model: keras.Model) -> keras.Model:
+def with_stock_layers(model: keras.Model, *, keep: tuple[type, ...] = ()) -> keras.Model:
     """A copy of a network with layers of Keras alone, and new initial weights.
 
     Parameters
     ----------
     model : keras.Model
         Functional.
+    keep : tuple of types
+        Layers of this module that stay as they are.
 
     Returns
     -------
@@ -185,10 +187,11 @@ def with_stock_layers(model: keras.Model) -> keras.Model:
 
     def stock(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
+        ours = (SmallMapConv2D, FusedBatchNormalization)
+        if isinstance(layer, keep) or not isinstance(layer, ours):
+            return layer.__class__.from_config(config)
         if isinstance(layer, SmallMapConv2D):
             return keras.layers.Conv2D.from_config(config)
-        if not isinstance(layer, FusedBatchNormalization):
-            return layer.__class__.from_config(config)
         del config["offset_rate"]
         return keras.layers.BatchNormalization.from_config(config)
 

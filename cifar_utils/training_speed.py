@@ -42,25 +42,25 @@ def keras_fit(
     images: int,
     *,
     own_input=False,
-    fused=False,
+    keep: tuple[str, ...] = (),
     precision: str | None = "float32",
     activation="relu",
     frozen=False,
 ):
     """Images a second of ``fit``, on arrays or on a dataset without autotuner.
 
-    Without a precision, in the machine's best.
+    Without a precision, in the machine's best; with the layers of ours whose names ``keep``
+    has, the others stock Keras.
     """
     import keras
 
-    from cifar_utils.layers import with_stock_layers
+    from cifar_utils import layers
     from cifar_utils.models import build_model
     from cifar_utils.training import best_precision
 
     keras.config.set_dtype_policy(precision or best_precision())
     model = build_model(NETWORK, activation=activation)
-    if not fused:
-        model = with_stock_layers(model)
+    model = layers.with_stock_layers(model, keep=tuple(getattr(layers, name) for name in keep))
     model.get_layer("whitening_conv").trainable = not frozen
     optimizer = keras.optimizers.SGD(0.01, 0.9, nesterov=True)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -84,13 +84,13 @@ def _seconds_of_fit(model, x, y, batch: int, *, own_input: bool) -> float:
     return time.perf_counter() - start
 
 
-def best_keras(images: int) -> float | None:
-    """Images a second in the machine's best precision, or None if that is float32."""
+def best_keras(images: int, **options) -> float | None:
+    """As ``keras_fit`` in the machine's best precision, or None if that is float32."""
     from cifar_utils.training import best_precision
 
     if best_precision() == "float32":
         return None  # that would be the contestant before
-    return keras_fit(images, own_input=True, fused=True, precision=None)
+    return keras_fit(images, own_input=True, precision=None, **options)
 
 
 def torch_loop(images: int, compiled: bool = False, frozen: bool = False) -> float:
@@ -150,11 +150,9 @@ TORCH_LAYERS = {
 }
 
 
-def whole_recipe(_: int, name: str = NETWORK) -> float:
-    """Seconds of a recipe of ours, from start to end."""
-    start = time.perf_counter()
-    _train(ALL_IMAGES, name)
-    return time.perf_counter() - start
+def whole_recipe(_: int, name: str = NETWORK, **changes) -> float:
+    """Seconds of all epochs of a recipe of ours, the graphs' building included."""
+    return _train(ALL_IMAGES, name, **changes).seconds
 
 
 def _stock(recipe):
@@ -173,7 +171,7 @@ def _stock(recipe):
 
 
 def stock_s3(_: int) -> float:
-    """Seconds of all epochs of s3's recipe, on arrays.
+    """Seconds of all epochs of s3's recipe, on arrays, the graph's building included.
 
     The wait at the end of an epoch depends on how long the epoch took, so that two epochs
     don't tell how long ten will take.
