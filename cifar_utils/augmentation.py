@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from cifar_utils import unknown_name
+from cifar_utils.checks import check_count
 
 MEAN_COLOUR = (125.0, 123.0, 114.0)  # of the training images, what cutout fills with
 
@@ -54,8 +55,7 @@ class PadCropFlip(keras.layers.Layer):
 
     def __init__(self, padding: int = 4, flip: str = "random", seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(padding, int) or padding < 0:
-            raise ValueError(f"Expected padding as pixels, 0 or more. Received: {padding!r}.")
+        check_count("padding", padding, lowest=0)
         if flip not in ("random", "alternating", "none"):
             raise ValueError(
                 f"Expected flip 'random', 'alternating' or 'none'. Received: {flip!r}."

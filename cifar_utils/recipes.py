@@ -14,6 +14,7 @@ import keras
 
 from cifar_utils import unknown_name
 from cifar_utils.blocks import IMAGE_SHAPE
+from cifar_utils.checks import check_count
 from cifar_utils.optimizers import LinearRise, LookaheadSGD
 
 SCHEDULES = ("constant", "cosine", "triangle")
@@ -62,6 +63,12 @@ class Recipe:
         Alpha of the beta distribution of mixup's weights; 0 for none.
     model_options : mapping
         Further keyword arguments for the network.
+
+    Raises
+    ------
+    ValueError
+        If an attribute is not one of the above, or two don't go together: lookahead without
+        SGD, a whitening start without z-scores, mixup with alternating flips.
     """
 
     name: str
@@ -119,12 +126,13 @@ class Recipe:
                 "Expected normalization 'zscore' for a whitening start, which takes the pixels' "
                 f"mean for 0. Received: {self.normalization!r}."
             )
+        if self.mixup and any(name == "crop_alternating_flip" for name, _ in self.augmentation):
+            raise ValueError(
+                "Expected no mixup with crop_alternating_flip, which knows an image by its "
+                f"pixels. Received: mixup={self.mixup!r}."
+            )
         for attribute in ("epochs", "batch_size"):
-            value = getattr(self, attribute)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"Expected {attribute} as a whole number, at least 1. Received: {value!r}."
-                )
+            check_count(attribute, getattr(self, attribute))
 
     def settings(self) -> dict:
         """What a ledger record holds of the recipe, as JSON gives it back.
@@ -132,7 +140,8 @@ class Recipe:
         Attributes that are off (0 or empty) are left out, so that a recipe stays the
         same when recipes learn something new that it does not do.
         """
-        return {key: value for key, value in json.loads(json.dumps(asdict(self))).items() if value}
+        plain = json.dumps(asdict(self), default=lambda array: array.tolist())
+        return {key: value for key, value in json.loads(plain).items() if value}
 
     def phases(self) -> Iterator[tuple[int, int, int]]:
         """First epoch, counted from 0, end and side of the images, for each phase of ``sides``."""

@@ -3,6 +3,8 @@
 import json
 import os
 import time
+import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -195,18 +197,25 @@ class _State(keras.callbacks.Callback):
     def restore(self, learner: keras.Model) -> None:
         if self.path is None or not self.path.exists():
             return
-        with np.load(self.path) as kept:
-            found = json.loads(str(kept["about"]))
+        try:
+            with np.load(self.path) as kept:
+                found = json.loads(str(kept["about"]))
+                values = [kept[f"v{i}"] for i in range(len(kept.files) - 1)]
             theirs = found["identity"]
-            other = [k for k in self.identity | theirs if self.identity.get(k) != theirs.get(k)]
-            if other:
-                wanted, received = ({k: a.get(k) for k in other} for a in (self.identity, theirs))
-                raise ValueError(
-                    f"Expected {self.path} to hold the state of this training, {wanted}. "
-                    f"Received: that of another, {received}. Remove the file to start anew."
-                )
-            for i, variable in enumerate(self._variables(learner)):
-                variable.assign(kept[f"v{i}"])
+        except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError) as error:
+            raise ValueError(
+                f"Expected {self.path} to hold the state of a training. Received: a file that "
+                f"is damaged or another's ({error}). Remove it to start anew."
+            ) from None
+        other = [k for k in self.identity | theirs if self.identity.get(k) != theirs.get(k)]
+        if other:
+            wanted, received = ({k: a.get(k) for k in other} for a in (self.identity, theirs))
+            raise ValueError(
+                f"Expected {self.path} to hold the state of this training, {wanted}. "
+                f"Received: that of another, {received}. Remove the file to start anew."
+            )
+        for variable, value in zip(self._variables(learner), values, strict=True):
+            variable.assign(value)
         self.history = found["history"]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -232,7 +241,7 @@ class _State(keras.callbacks.Callback):
         }
         about = json.dumps({"identity": self.identity, "history": self.history})
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        half_written = self.path.with_suffix(f".{os.getpid()}.npz")
+        half_written = self.path.with_name(f"{self.path.name}.part.npz")
         np.savez(half_written, about=about, **arrays)
         half_written.replace(self.path)
 

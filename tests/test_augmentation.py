@@ -123,7 +123,7 @@ def test_layer_survives_a_file(tmp_path, images):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: PadCropFlip(-1), "Expected padding as pixels, 0 or more. Received: -1"),
+        (lambda: PadCropFlip(-1), "Expected padding to be a whole number, 0 or more. Received: -1"),
         (lambda: PadCropFlip(4, "vertical"), "Received: 'vertical'"),
         (lambda: PadCropFlip(4)(np.zeros((2, 4, 4, 3))), r"padding=4. Received: shape \(2, 4, 4"),
         (lambda: build_augmentation([("turn", 3)]), "Expected a transform of.*Received: 'turn'"),

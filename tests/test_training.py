@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from cifar_utils import pipeline, training
-from cifar_utils.data import load_cifar10
+from cifar_utils.data import channel_statistics, load_cifar10
 from cifar_utils.evaluation import predict_probabilities
 from cifar_utils.models import build_model, list_models
 from cifar_utils.recipes import Recipe
 from cifar_utils.training import RECIPES, train
 
+BEST_PRECISION = training.best_precision
 QUICK = replace(
     RECIPES["valid_cnn"],
     name="quick",
@@ -168,7 +169,9 @@ def test_finished_training_is_not_run_again(data, tmp_path):
 
 
 def test_mixup_blends_images_and_labels(data):
-    batches = pipeline.training_batches(replace(QUICK, mixup=0.5), data, seed=0, first_epoch=0)
+    batches = pipeline.training_batches(
+        replace(QUICK, mixup=0.5, augmentation=(("crop_flip", 2),)), data, seed=0, first_epoch=0
+    )
     images, labels = next(batches)
     np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
     assert ((labels > 0).sum(axis=1) == 2).any()
@@ -223,11 +226,34 @@ def test_precision_can_be_chosen(data):
      ({"initialization": "zeros"}, "initialization.*'zeros'"), ({"batch_size": 0}, "size.*0"),
      ({"initialization": "whitening"}, "'zscore'.*'unit'"), ({"learning_rate": -1.0}, "rate.*-1"),
      ({"label_smoothing": 1.5}, "smoothing.*1.5"), ({"sides": ((1.5, 16),)}, "sides.*1.5"),
-     ({"sides": ((0.5, 16), (0.2, 24))}, "rising"), ({"sides": ((0.5, 4),)}, "sides.*4")],
+     ({"sides": ((0.5, 16), (0.2, 24))}, "rising"), ({"sides": ((0.5, 4),)}, "sides.*4"),
+     ({"mixup": 0.2, "augmentation": (("crop_alternating_flip", 2),)}, "no mixup.*0.2"),
+     ({"epochs": True}, "epochs.*True")],
 )  # fmt: skip
 def test_bad_recipes_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**{"name": "x", "model": "plain_cnn", "source": "", "epochs": 1} | options)
+
+
+def test_recipes_take_what_numpy_counts_and_what_networks_take(data, tmp_path):
+    mean, std = channel_statistics(data.x_train)
+    recipe = replace(QUICK, epochs=np.int64(1), model_options={"statistics": (mean, std)})
+    run = train(recipe, data, resume=tmp_path / "state.npz", verbose=0)
+    assert len(run.history["loss"]) == 1
+    kept = json.loads(json.dumps(recipe.settings()))["model_options"]["statistics"]
+    np.testing.assert_allclose(kept, [mean, std])
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpu", "precision"),
+    [("fpu avx2", False, "float32"), ("fpu avx512_bf16", False, "mixed_bfloat16"),
+     ("amx_tile amx_bf16", False, "mixed_bfloat16"), ("amx_bf16", True, "mixed_float16")],
+)  # fmt: skip
+def test_best_precision_is_that_of_the_machines_units(flags, gpu, precision, monkeypatch):
+    monkeypatch.setattr(training, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    monkeypatch.setattr(Path, "read_text", lambda _: f"flags : {flags}")
+    assert BEST_PRECISION() == precision
 
 
 def test_no_epochs_are_refused_and_not_taken_for_the_recipes_own(data):
@@ -243,6 +269,16 @@ def test_float16_is_trained_with_a_scaled_loss(precision, scaled, data, monkeypa
     )
     run = train(QUICK, data, epochs=1, precision=precision, verbose=0)
     assert len(made) == scaled and np.isfinite(run.history["loss"]).all()
+
+
+@pytest.mark.parametrize("damage", [b"", b"text", None], ids=["empty", "text", "cut"])
+def test_damaged_state_is_named_and_refused(damage, data, tmp_path):
+    state = tmp_path / "state.npz"
+    train(QUICK, data, epochs=1, resume=state, verbose=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+    state.write_bytes(state.read_bytes()[:-500] if damage is None else damage)
+    with pytest.raises(ValueError, match=r"state.npz to hold the state.*Remove it to start anew"):
+        train(QUICK, data, epochs=1, resume=state, verbose=0)
 
 
 def test_state_with_other_validation_images_is_refused(data, tmp_path):
@@ -291,7 +327,9 @@ def test_images_too_small_for_the_network_are_refused_before_any_training(data, 
 def test_labels_in_another_form_are_refused(field, data):
     one_hot = np.eye(10, dtype="float32")[getattr(data, field)]
     with pytest.raises(ValueError, match=r"whole numbers of shape \(n,\).*10\), dtype float32"):
-        train(replace(QUICK, mixup=0.2), replace(data, **{field: one_hot}), verbose=0)
+        train(
+            replace(QUICK, mixup=0.2, augmentation=()), replace(data, **{field: one_hot}), verbose=0
+        )
 
 
 def test_training_can_start_from_the_images(data):
@@ -354,16 +392,21 @@ def test_too_few_images_are_refused(data):
         train(replace(QUICK, batch_size=128), data, verbose=0)
 
 
-def test_small_images_at_first_then_whole_ones_train_the_same_weights(data, tmp_path, monkeypatch):
-    recipe = replace(QUICK, model="fast_cnn", sides=((0.4, 16),))
+@pytest.mark.parametrize("last", [0, 1])  # before the kill: of the small images, of whole ones
+def test_small_images_at_first_then_whole_ones_train_the_same_weights(
+    last, data, tmp_path, monkeypatch
+):
+    averaged = {"optimizer": "sgd", "lookahead": True, "learning_rate": 0.02}
+    recipe = replace(QUICK, model="fast_cnn", sides=((0.4, 16),), **averaged)
     whole = train(recipe, data, verbose=0)
     state, on_epoch_end = tmp_path / "state.npz", training._State.on_epoch_end
 
     def interrupted(callback, epoch, logs=None):
         on_epoch_end(callback, epoch, logs)
-        raise KeyboardInterrupt
+        if epoch == last:
+            raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:  # after the phase of 16 pixels
+    with monkeypatch.context() as patch:
         patch.setattr(training._State, "on_epoch_end", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, data, resume=state, verbose=0)
