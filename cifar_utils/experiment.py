@@ -1,5 +1,7 @@
 """One measured run: train by a recipe, evaluate on the test set, write the record."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import keras
@@ -75,17 +77,20 @@ def run_seed(
         "data": about_data, "hardware": machine, "backend": keras.backend.backend(),
         "settings": recipe.settings(),
     }  # fmt: skip
-    file = Path(state) / f"{name}-{epochs}-{len(data.x_train)}-{precision}-seed{seed}.npz"
+    # A run that goes on elsewhere would have seconds of two machines.
+    digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:8]
+    run_name = f"{name}-{epochs}-{len(data.x_train)}-{precision}-seed{seed}-{digest}"
+    file = Path(state) / f"{run_name}.npz"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         if known := read_records(results, **identity):
             print(f"{name}, seed {seed}: in the ledger already.")
             return known[0]
         print(f"{name}, seed {seed}: {epochs} epochs, {precision}.", flush=True)
+        made_with = versions() | {"cifar_utils": revision()}
         run = train(
             recipe, data, seed, epochs=epochs, precision=precision, resume=file, verbose=verbose
         )
-        made_with = versions() | {"cifar_utils": revision()}
         record = identity | _outcome(run, test) | {"versions": made_with}
         path = write_record(record, results)
         file.unlink(missing_ok=True)

@@ -66,3 +66,19 @@ def test_a_seed_that_two_processes_run_at_once_is_trained_and_counted_once(
     (record,) = ledger.read_records(tmp_path / "results")
     assert record["settings"] == RECIPES["valid_cnn"].settings()
     assert record["versions"]["cifar_utils"].startswith(cifar_utils.__version__)
+
+
+def test_an_unfinished_run_does_not_go_on_on_another_machine(data, test_set, tmp_path, monkeypatch):
+    files = []
+
+    def killed(*_, resume, **options):
+        files.append(resume)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "train", killed)
+    for cores in (2, 2, 4):
+        machine = {"processor": "P", "cores": cores, "memory_gib": 8.0, "accelerator": "none"}
+        monkeypatch.setattr(experiment, "hardware", lambda machine=machine: dict(machine))
+        with pytest.raises(KeyboardInterrupt):
+            experiment.run_seed("valid_cnn", data, test_set, 0, results=tmp_path, state=tmp_path)
+    assert files[0] == files[1] != files[2]
