@@ -96,12 +96,13 @@ def fetch_cifar10(sources: Sequence[str] | None = None) -> Path:
 
 
 def read_cifar10(
-    folder: Path, split: str, sources: Sequence[str] | None = None
+    folder: Path, split: str, sources: Sequence[str] | None = None, *, named: bool = False
 ) -> tuple[np.ndarray, np.ndarray, str, str]:
     """Images, labels, name and fingerprint of one split.
 
     Files of our own that are as they were when they were unpacked are not hashed again.
-    If Keras' cache turns out to be damaged, the files are fetched into our own.
+    If Keras' cache turns out to be damaged, the files are fetched into our own, unless it
+    was named by the user, who then wants this folder and no other.
     """
     kept = read_list(folder) if folder == own_cache() / FOLDER else None
     if kept is not None and file_states(folder) == kept["states"]:
@@ -110,7 +111,7 @@ def read_cifar10(
     try:
         return storage.read_split(folder, split)
     except DatasetError as error:
-        if folder not in _keras_folders() or os.environ.get("CIFAR10_DIR"):
+        if named or folder not in _keras_folders() or os.environ.get("CIFAR10_DIR"):
             raise
         print(f"Note: Keras' cache is damaged, so CIFAR-10 is fetched anew. {error}")
         return read_cifar10(fetch_cifar10(sources), split)

@@ -83,7 +83,8 @@ def load_cifar10(
         environment variable ``CIFAR10_DIR`` names if set, else in the caches of this
         package and of Keras; failing that it downloads the official archive (170 MB).
         ``"synthetic"`` draws a stand-in, and says so. ``"auto"`` means the
-        environment variable ``CIFAR_UTILS_SOURCE`` if set, else ``"cifar10"``.
+        environment variable ``CIFAR_UTILS_SOURCE`` if set, else ``"cifar10"``; with a
+        ``data_dir``, always the latter.
     data_dir : path, optional
         A folder with the official ``cifar-10-batches-py`` files, or its parent.
     val_size : int
@@ -123,7 +124,9 @@ def load_cifar10(
         wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
         images, labels, name, digest = _draw(wanted, seed=0)
     else:
-        images, labels, name, digest = read_cifar10(folder, "train", sources)
+        images, labels, name, digest = read_cifar10(
+            folder, "train", sources, named=data_dir is not None
+        )
     train, val = _stratified_split(labels, val_size, seed, limit)
     x_val, y_val, y_train = images[val], labels[val], labels[train]
     # Move the training rows to the front of the array they are in, then give back the
@@ -167,7 +170,7 @@ def load_cifar10_test(
     if folder is None:
         images, labels, *_ = _draw(10_000 if limit is None else min(limit, 10_000), seed=1)
     else:
-        images, labels, *_ = read_cifar10(folder, "test", sources)
+        images, labels, *_ = read_cifar10(folder, "test", sources, named=data_dir is not None)
     keep, _ = _stratified_split(labels, 0, 0, limit)
     return (images, labels) if len(keep) == len(labels) else (images[keep], labels[keep])
 
@@ -250,8 +253,13 @@ def profile() -> str:
 
     The smoke profile runs a notebook on few images and epochs, to see that it works;
     its figures say nothing.
+
+    Raises
+    ------
+    ValueError
+        If the variable is something else.
     """
-    value = os.environ.get("CIFAR_UTILS_PROFILE", "full")
+    value = os.environ.get("CIFAR_UTILS_PROFILE") or "full"
     if value not in ("full", "smoke"):
         raise ValueError(f"Expected CIFAR_UTILS_PROFILE 'full' or 'smoke'. Received: {value!r}.")
     return value

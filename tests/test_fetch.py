@@ -586,6 +586,8 @@ def test_damaged_cache_of_keras_is_said_and_left_for_our_own(small, archive, mon
         assert_loads(small, url("good"))
     assert "Keras' cache is damaged" in capsys.readouterr().out
     assert (keras / "data_batch_3").read_bytes() == b"x"
+    with pytest.raises(DatasetError, match="data_batch_3"):  # named, it is the only one read
+        load_cifar10(data_dir=keras, val_size=0)
 
 
 def test_unchanged_files_are_not_hashed_again_and_touched_ones_are(filled, small, monkeypatch):
