@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.plotting import label_source, plot_confusion_matrix
-from cifar_utils.report import Group, best, groups, on_one_data_set, ratios, speeds
+from cifar_utils.report import Group, best, groups, on_one_data_set, ratios, small_until, speeds
 
 
 def draw(results: Path | None, figures: Path) -> Iterator[Path]:
@@ -96,8 +96,7 @@ def plot_curves(runs: list[Group]) -> Axes:
     for run, label, style in zip(validated, _names(validated), styles, strict=False):
         curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])
         epochs = range(1, run.first["epochs"] + 1)
-        for share, side in run.first["settings"].get("sides", ()):
-            last = round(share * run.first["epochs"])
+        for last, side in small_until(run.first):
             label += f"\n(to epoch {last} at {side} × {side} pixels)"
         ax.plot(epochs, curves.mean(axis=0), style, markersize=3, label=label)
         ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), alpha=0.2)

@@ -215,7 +215,7 @@ def time_table(runs: list[Group], accuracy: float = 0.83) -> str:
     for run in runs:
         if run.mean("val_accuracy") is None:
             continue
-        seconds = [_seconds_to(record["history"], accuracy) for record in run.records]
+        seconds = [_seconds_to(record, accuracy) for record in run.records]
         reached = [s for s in seconds if s is not None]
         whole = len(reached) == len(seconds)
         row = (
@@ -230,11 +230,29 @@ def time_table(runs: list[Group], accuracy: float = 0.83) -> str:
     return _markdown(("recipe", "epochs", "runs that reach it", "seconds", "machine"), rows)
 
 
-def _seconds_to(history: dict[str, list[float]], accuracy: float) -> float | None:
-    for value, seconds in zip(history["val_accuracy"], np.cumsum(history["seconds"]), strict=True):
+def _seconds_to(record: dict, accuracy: float) -> float | None:
+    """Seconds until the whole validation images, not reduced ones, were that well classified."""
+    whole_from = max([last for last, _ in small_until(record)], default=0)
+    elapsed = np.cumsum(record["history"]["seconds"])
+    values = record["history"]["val_accuracy"]
+    for value, seconds in list(zip(values, elapsed, strict=True))[whole_from:]:
         if value >= accuracy:
             return float(seconds)
     return None
+
+
+def small_until(record: dict) -> list[tuple[int, int]]:
+    """Last epoch, counted from 1, and side in pixels of each phase that had reduced images.
+
+    The rule is that of ``Recipe.phases``; who reads the ledger needs no Keras.
+    """
+    phases, last, epochs = [], 0, record["epochs"]
+    for share, side in record["settings"].get("sides", ()):
+        end = min(round(share * epochs), epochs - (share < 1))
+        if end > last:
+            phases.append((end, side))
+            last = end
+    return phases
 
 
 def best(runs: list[Group]) -> Group | None:

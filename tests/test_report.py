@@ -1,6 +1,7 @@
 """README and figures come from the ledger, and from nothing else."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,9 +141,21 @@ def test_speeds_are_compared_round_by_round():
 
 def test_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it():
     history = {"val_accuracy": [0.5, 0.83, 0.82, 0.9], "seconds": [10.0, 5.0, 5.0, 5.0]}
-    assert report._seconds_to(history, 0.83) == 15
-    assert report._seconds_to(history, 0.9) == 25
-    assert report._seconds_to(history, 0.91) is None
+    record = make_record(history=history, epochs=4)
+    assert report._seconds_to(record, 0.83) == 15
+    assert report._seconds_to(record, 0.9) == 25
+    assert report._seconds_to(record, 0.91) is None
+    # Two epochs of reduced images, whose accuracy is not that of whole ones:
+    assert report._seconds_to(record | {"settings": {"sides": [[0.5, 16]]}}, 0.83) == 25
+
+
+@pytest.mark.parametrize("sides", [(), ((0.44, 16),), ((0.5, 16), (0.9, 24)), ((1.0, 16),)])
+def test_reduced_images_of_a_record_are_those_of_its_recipe(sides):
+    for epochs in (1, 3, 8, 23):
+        recipe = replace(RECIPES["fast_cnn"], epochs=epochs, sides=sides)
+        record = make_record(epochs=epochs, settings=recipe.settings())
+        expected = [(end, side) for _, end, side in recipe.phases() if side < 32]
+        assert report.small_until(record) == expected
 
 
 def test_figures_tell_runs_of_one_recipe_apart(folder):
