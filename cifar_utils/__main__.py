@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cifar_utils import cache, quiet_stderr
 from cifar_utils.bench import group_names
+from cifar_utils.checks import check_count
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
 from cifar_utils.ledger import (
     default_folder,
@@ -44,6 +45,9 @@ def show_data(options: argparse.Namespace) -> None:
 
 def run_recipe(options: argparse.Namespace) -> None:
     """Train a recipe with several seeds; write a record after each."""
+    check_count("--seeds", options.seeds)
+    if options.limit is not None:
+        check_count("--limit", options.limit, lowest=10, multiple=10)
     # By itself, TensorFlow chooses these faster kernels on some recent processors only.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -48,7 +48,8 @@ def accuracy_interval(
     Raises
     ------
     ValueError
-        If the labels are not of the form above, or not of one length.
+        If the labels are not of the form above, or not of one length, or the confidence is
+        not between 0 and 1.
 
     References
     ----------

@@ -27,6 +27,11 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     images : ndarray of uint8, shape (n, 32, 32, 3)
         Of the training split alone. The first 5,000 are used.
 
+    Raises
+    ------
+    ValueError
+        If there is no layer named ``scaling``.
+
     References
     ----------
     K. Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024,

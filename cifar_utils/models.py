@@ -57,7 +57,8 @@ def build_model(name: str, **options) -> keras.Model:
     Raises
     ------
     ValueError
-        If there is no network of that name.
+        If there is no network of that name, or an option has a value that it can't have,
+        such as a dropout rate of 1.
 
     Examples
     --------

@@ -122,7 +122,8 @@ def plot_learning_curves(
     history : mapping of str to sequence of float
         ``History.history`` of Keras: a value an epoch.
     metric : str
-        A key of `history`. Its ``val_`` twin is drawn, dashed, where there is one.
+        A key of `history`, of the training images. Its ``val_`` twin is drawn, dashed, where
+        there is one.
     data_name : str, optional
         Written under the plot.
     ax : Axes, optional
@@ -136,8 +137,9 @@ def plot_learning_curves(
     ValueError
         If `history` has no such metric.
     """
-    if metric not in history:
-        raise ValueError(f"Expected a metric of {sorted(history)}. Received: {metric!r}.")
+    known = sorted(key for key in history if not key.startswith("val_"))
+    if metric not in known:
+        raise ValueError(f"Expected a metric of {known}. Received: {metric!r}.")
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 3.4), layout="constrained")
     for key, style, label in ((metric, "o-", "training"), (f"val_{metric}", "s--", "validation")):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cifar_utils.layers import FusedBatchNormalization, SmallMapConv2D
+from cifar_utils.layers import FusedBatchNormalization, SmallMapConv2D, with_stock_layers
+from cifar_utils.models import build_model
 
 TOLERANCE = {"float32": 2e-5, "mixed_bfloat16": 3e-2}
 
@@ -141,3 +142,14 @@ def test_kernel_gradient_of_small_maps_is_taken_by_a_convolution():
     assert [operations(side) for side in (1, 8, 9)] == [
         {"Conv3D"}, {"Conv3D"}, {"Conv2DBackpropFilter"}
     ]  # fmt: skip
+
+
+def test_stock_copy_of_a_network_computes_the_same_with_layers_of_keras_alone():
+    model = build_model("fast_cnn")
+    x = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), "uint8")
+    for keep in ((), (FusedBatchNormalization,)):
+        copy = with_stock_layers(model, keep=keep)
+        kinds = {type(layer) for layer in copy.layers}
+        assert kinds & {FusedBatchNormalization, SmallMapConv2D} == set(keep)
+        copy.set_weights(model.get_weights())  # the offsets are still 0, at any rate
+        close(model(x), copy(x), TOLERANCE["float32"])

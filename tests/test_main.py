@@ -46,6 +46,12 @@ def test_unknown_recipe_is_answered_with_the_near_ones(run, capsys):
     assert "Did you mean 'valid_cnn'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("option", "value"), [("--limit", "15"), ("--seeds", "0")])
+def test_counts_that_make_no_sense_are_refused_by_their_option(option, value, capsys):
+    assert main(["run", "valid_cnn", option, value]) == 1
+    assert f"Expected {option}" in (error := capsys.readouterr().err) and value in error
+
+
 def test_broken_ledger_is_reported_by_name(run, tmp_path, capsys):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "train-x.json").write_text("{")

@@ -107,8 +107,9 @@ def test_titles_may_be_an_array():
 
 
 def test_curves_need_a_known_metric():
-    with pytest.raises(ValueError, match=r"Expected a metric of .*Received: 'f1'"):
-        plot_learning_curves(HISTORY, "f1")
+    for unknown in ("f1", "val_accuracy"):  # the latter comes with its twin
+        with pytest.raises(ValueError, match=rf"Expected a metric of .*Received: '{unknown}'"):
+            plot_learning_curves(HISTORY, unknown)
 
 
 def test_curves_draw_validation_where_there_is_one():
