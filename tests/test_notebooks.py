@@ -171,11 +171,17 @@ def test_test_set_is_opened_once_after_all_training(path):
     assert not trained or max(trained) < opened[0]
 
 
-@each
+# A number before its unit, or first of two: "83.6 against 83.2 %", "1.2 to 3.4 points".
+PERCENTAGE = re.compile(r"(\d+\.\d)(?= (?:(?:to|against|and|or|instead of) \d+\.\d )?(?:%|points))")
+
+
+@each_and_solutions
 def test_percentages_in_the_prose_were_printed_or_are_cited(path):
-    data = [output.get("data", {}) for cell in code_cells(path) for output in cell.outputs]
+    own = FOLDER / path.name  # a solution also speaks of its notebook's
+    outputs = [output for p in {path, own} for cell in code_cells(p) for output in cell.outputs]
+    data = [output.get("data", {}) for output in outputs]
     tables = [re.sub("<[^>]+>", " ", d.get("text/html", d.get("text/plain", ""))) for d in data]
-    texts = [output.get("text", "") for cell in code_cells(path) for output in cell.outputs]
+    texts = [output.get("text", "") for output in outputs]
     printed = set()
     for number, percent in re.findall(r"(\d+\.\d+)(%?)", "\n".join(texts + tables)):
         printed.add(f"{float(number):.1f}")
@@ -183,7 +189,7 @@ def test_percentages_in_the_prose_were_printed_or_are_cited(path):
             printed.add(f"{100 * float(number):.1f}")
     for line in prose(path).partition("## References")[0].splitlines():
         if not re.search(r"\[\d\]", line):
-            for number in re.findall(r"(\d+\.\d) (?:%|points)", line):
+            for number in PERCENTAGE.findall(line):
                 assert number in printed, f"{number} stands in: {line}"
 
 
