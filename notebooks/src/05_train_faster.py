@@ -556,7 +556,7 @@ ax.legend()
 print(f"lowest at {lowest:.2f}; the recipe's peak is {RECIPE.learning_rate}")
 
 # %% [markdown]
-# From right to left: beyond 5 the loss shoots up, and at 10 it is far above 2.3, that of guessing;
+# From right to left: beyond 7 the loss shoots up, and at 10 it is far above 2.3, that of guessing;
 # between 0.4 and 4 it is nearly flat and jumps up and down, lowest at about 0.6, which another
 # seed would place elsewhere; and it falls fastest before, between 0.1 and 0.4. Below 0.01
 # nothing happens in so few steps. The recipe's peak, 0.4, lies a little below the lowest point,
