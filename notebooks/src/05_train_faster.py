@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 05 · Train faster
 #
-# **A network of half a million parameters classifies 87.6 % of the test images correctly after 208
+# **A network of half a million parameters classifies 87.6 % of the test images correctly after 220
 # seconds of training on two processor cores with units for bfloat16 (`cifar10-q75`, 45,000
 # training images, one run; five runs on all 50,000: 87.9 ± 0.3 %, 282 s [5]). The notebook takes
-# 12 minutes.**
+# 9 minutes.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/05_train_faster.ipynb)
 #
@@ -19,9 +19,9 @@
 # **Before you start** read [notebook 02](02_baseline_cnn.ipynb), and sections 2 and 4 of
 # [03](03_data_augmentation.ipynb) for crop and flip.
 #
-# **Runtime** 12 minutes on two processor cores (Intel Xeon with units for bfloat16), about half of
-# them for section 3, most of the rest for the training of section 7 and the ladder of
-# section 6. Cores without such units take several times as long.
+# **Runtime** 9 minutes on two processor cores (Intel Xeon with units for bfloat16), most of them
+# for the training of section 7, the waiting of section 3 and the ladder of section 6. Cores
+# without such units take several times as long.
 
 # %% [markdown]
 # ## Setup
@@ -104,7 +104,7 @@ TURNS = 15 if FULL else 1  # of everything that is timed
 MATRIX = 2048 if FULL else 64  # side of the matrices of the speed test
 SMALL_MAP = (7, 7, 128)  # for which a convolution's gradient is timed
 WAIT_EPOCHS = 4 if FULL else 2
-WAIT_SECONDS = 5.5 if FULL else 0.1  # how long an epoch of section 3 should take
+WAIT_SECONDS = 6.5 if FULL else 0.1  # how long an epoch of section 3 should take
 RANGE_STEPS = 80 if FULL else 4
 RANGE = (1e-3, 10.0)  # of learning rates
 LADDER_EPOCHS = 5 if FULL else 1
@@ -223,11 +223,11 @@ for part, time_of_part in zip(names, spent, strict=True):
     print(f"{part:<14} {1e3 * time_of_part:6.1f} ms {time_of_part / total:6.1%}")
 
 # %% [markdown]
-# Of 63 ms, crop and flip take 3.2, a twentieth: there is next to nothing to gain from a faster
-# augmentation. The update of the weights takes five milliseconds (a small difference of two large
-# figures, so don't trust it). The network has all the rest, 18 ms forward and twice that on the
-# way back, which is a little more than the count of operations in section 2 explains. So it is
-# these that have to become cheaper, or there have to be fewer steps.
+# Of 59 ms, crop and flip take 3.1, a twentieth: there is next to nothing to gain from a faster
+# augmentation. The update of the weights takes three milliseconds (a small difference of two large
+# figures, so don't trust it). The network has all the rest, 16 ms forward and more than twice that
+# on the way back, which is more than the count of operations in section 2 explains. So it is these
+# that have to become cheaper, or there have to be fewer steps.
 #
 # ## 2 How fast could it be?
 #
@@ -290,10 +290,10 @@ print(f"{BATCH / total:,.0f} images a second")
 # GFLOP/s are 10⁹ operations a second. *bfloat16* is a number of 16 bits, with the range of
 # float32, but 8 instead of 24 binary digits; `mixed_bfloat16` computes with such numbers and keeps
 # the weights in float32. With 16 bits instead of 32, this processor multiplies more than four
-# times as fast: it has units for just that. The step, in `mixed_bfloat16`, does six tenths of what
-# the product of two matrices does. That is good, and it is bad news: cleverer programming could at
-# best save two fifths of the time. Whoever wants more accuracy a second has to ask for fewer
-# operations: smaller images, or fewer epochs to the same accuracy.
+# times as fast: it has units for just that. The step, in `mixed_bfloat16`, does more than half of
+# what the product of two matrices does. That is good, and it is bad news: cleverer programming
+# could at best save less than half of the time. Whoever wants more accuracy a second has to ask
+# for fewer operations: smaller images, or fewer epochs to the same accuracy.
 #
 # One line of the setup, `TF_ENABLE_ONEDNN_OPTS`, lets TensorFlow use the convolutions of the
 # oneDNN library. On this processor it does so anyway. On some that lack these units it does not;
@@ -328,8 +328,31 @@ class Gaps(keras.callbacks.Callback):
         self.steps.append(self.last - self.first)
 
 
+# %% [markdown]
+# The network is in float32 here, as Keras builds it. How long an epoch takes decides how long the
+# wait is, so time a step first, and take as many images as fill an epoch of six and a half seconds.
+# Of five epochs three will be shown: the first one also builds the graph, and the last has no
+# epoch to wait for.
+
 # %%
-per_epoch = max(1, min(int(WAIT_SECONDS / total), len(data.x_train) // BATCH))
+sparse_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def stock_learner():
+    learner = build_model(RECIPE.model)
+    learner.compile(keras.optimizers.SGD(0.01), sparse_loss)
+    return learner
+
+
+learner = stock_learner()
+x_some, y_some = data.x_train[order], data.y_train[order]
+times = in_turns({"fit": lambda: learner.train_on_batch(x_some, y_some)})["fit"]
+per_epoch = max(
+    1, min(int(WAIT_SECONDS / np.median(times)), len(data.x_train) // BATCH)
+)
+print(f"a step takes {1e3 * np.median(times):.0f} ms, an epoch has {per_epoch}")
+
+# %%
 count = per_epoch * BATCH
 x_few, y_few = data.x_train[:count], data.y_train[:count]
 dataset = tf.data.Dataset.from_tensor_slices((x_few, y_few)).shuffle(count).batch(BATCH)
@@ -341,36 +364,26 @@ inputs = {
     "untuned": (dataset.with_options(untuned),),
 }
 
-# %% [markdown]
-# There are as many images as section 1 would train on in five and a half seconds, or all. Here the
-# network is in float32, as Keras builds it, so an epoch can take several times as long. Of five
-# epochs three are shown: the first one also builds the graph, and the last has no epoch to wait
-# for.
-
 # %%
-sparse_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 for name, given in inputs.items():
-    learner = build_model(RECIPE.model)
-    learner.compile(keras.optimizers.SGD(0.01), sparse_loss)
     gaps = Gaps()
     shuffle = name == "arrays"  # the datasets do it by themselves
-    learner.fit(
+    stock_learner().fit(
         *given, epochs=WAIT_EPOCHS + 1, shuffle=shuffle, callbacks=[gaps], verbose=0
     )
     for spent, wait in zip(gaps.steps[1:], gaps.waits[1:], strict=False):
         print(f"{name}: {spent:.1f} s of steps, then {wait:.2f} s of waiting")
 
 # %% [markdown]
-# With arrays there is a wait of a second or more after each epoch; with a dataset of our own there
-# is none, with or without the tuner. What happens: the pipeline tunes itself while it runs, in a
-# thread of its own. After each epoch it is taken down, which has to wait until that thread wakes
-# up, and it sleeps twice as long each time: until some 5, 10, 20.5, 41 or 82 seconds after its
-# start. Add up the lines: 19.5 and 0.97 s make 20.5, 19.0 and 1.45 make 20.5, 19.5 and 0.94 make
-# 20.4. How much one loses is thus a matter of luck, and here we had it: by this rule, epochs of 21
-# seconds would each have waited for 20 more. (Our own dataset has a tuner as well. Why epochs of
-# 19.4 s on it had no wait, we can't explain; they may be luck of another kind. The three inputs
-# did not take turns, so their steps don't compare them.) The remedy is one option of the dataset,
-# which switches the tuner off, and `train` of this package sets it.
+# With arrays and with a dataset of our own there is a wait of three or four seconds after almost
+# every epoch, half as long as the epoch; without the tuner there is none. What happens: the
+# pipeline tunes itself while it runs, in a thread of its own. After each epoch it is taken down,
+# which has to wait until that thread wakes up, and it sleeps twice as long each time: until some
+# 5, 10, 20.5, 41 or 82 seconds after its start. Add up the lines: 6.1 and 4.10 s make 10.2, and so
+# do 7.1 and 3.08, 6.5 and 3.69, 7.2 and 3.01; 7.5 and 2.78 make 10.3. (Why one epoch, of 7.0 s,
+# had no wait at all, we can't explain.) How much one loses is thus a matter of luck: by this rule,
+# epochs of 10 seconds would lose nearly nothing, and epochs of 21 seconds 20. The remedy is one
+# option of the dataset, which switches the tuner off, and `train` of this package sets it.
 #
 # ## 4 Cheaper steps
 #
@@ -447,8 +460,8 @@ print("lines of code:", lines(FusedBatchNormalization), "for fused normalisation
 # %% [markdown]
 # Milliseconds are the median over turns, and so are the factors, each of which compares neighbours
 # in time. They need not agree to the digit, and the factors are the ones to trust. Half precision
-# is the great gain: 3.84 times as fast (a little of it is the gradient by a convolution below,
-# which the network uses in this precision only). The frozen first layer makes a step 1.13 times as
+# is the great gain: 3.60 times as fast (a little of it is the gradient by a convolution below,
+# which the network uses in this precision only). The frozen first layer makes a step 1.15 times as
 # fast, though it does hardly any of the operations: what costs is the way of the gradient to it,
 # through the second convolution and the largest maps. Normalisation in one routine makes it 1.11
 # times as fast, measured in float32. In a network that normalises large maps there is more to
@@ -492,13 +505,13 @@ for name, values in in_turns(steps).items():
 print("lines of code:", lines(SmallMapConv2D))
 
 # %% [markdown]
-# For as many operations, the gradient takes almost three times as long as the way forward; as a
-# convolution it takes two thirds of that, with everything laid out anew in memory before. Why, one
-# can guess: the units for bfloat16 sum over blocks of 32 numbers; along a row of seven most of a
-# block stays empty, and 256 images fill it. On maps of more than eight places a side it did not
-# pay, and the layer leaves the gradient to Keras. Three of the seven convolutions of `fast_cnn`
-# have smaller maps, and five of them on images of 16 × 16 pixels. (Lines of code are those on
-# which a statement begins.)
+# For as many operations, the gradient takes three times as long as the way forward; as a
+# convolution it takes less than six tenths of that, with everything laid out anew in memory
+# before. Why, one can guess: the units for bfloat16 sum over blocks of 32 numbers; along a row of
+# seven most of a block stays empty, and 256 images fill it. On maps of more than eight places a
+# side it did not pay, and the layer leaves the gradient to Keras. Three of the seven convolutions
+# of `fast_cnn` have smaller maps, and five of them on images of 16 × 16 pixels. (Lines of code are
+# those on which a statement begins.)
 #
 # ## 5 Which learning rate?
 #
@@ -644,16 +657,16 @@ print(pd.DataFrame(rows, columns=columns).round(1).to_string(index=False))
 # then one less, one more and one more, and one run each can't tell a point from nothing; all four
 # together add less than four.
 #
-# By the seconds to the goal, SGD at its constant rate does not get there (`NaN`); Adam does after
-# 12.7 s, the last rung after 6.6, the others after 10.3 to 11.2, the building of the graph
-# included. That is no ranking: all do nearly the same work, and took between 13.0 and 14.6 s for
-# it, and an accuracy that jumps from epoch to epoch may pass a goal early and fall back. To judge
-# by seconds takes several runs each.
+# By the seconds to the goal, SGD at its constant rate does not get there (`NaN`); the others do
+# after 8.7 to 14.0 s, the building of the graph included. That is no ranking: all do nearly the
+# same work, and took between 12.0 and 30.3 s for it, which is the machine: a busy spell hit the
+# last two. And an accuracy that jumps from epoch to epoch may pass a goal early and fall back. To
+# judge by seconds takes several runs each.
 #
 # ## 7 Train the best one
 #
 # All together, on all images, and one thing more, *progressive resizing*: ten of the 23 epochs
-# show the images at 16 × 16 pixels, where a step costs less than half, and the others show them
+# show the images at 16 × 16 pixels, where a step costs about half, and the others show them
 # whole; the validation images, too. The weights are the same; a convolution does not ask how large
 # its map is. A recipe is data; these are its settings. (Two stand elsewhere: the offsets of this
 # network's normalisations learn 64 times as fast as its kernels, and the momentum of SGD is
@@ -675,13 +688,13 @@ for first, end, side in run.recipe.phases():
         print(f"{told} at {side} × {side} pixels")
 
 # %% [markdown]
-# The ten small epochs take 46 s and bring 67.7 % of the *small* validation images. Of the *whole*
+# The ten small epochs take 67 s and bring 67.7 % of the *small* validation images. Of the *whole*
 # ones it is 59.7 % after one epoch on them, 73.4 % after two, and 87.1 % at the end; the last five
 # epochs, with a low learning rate, bring four points. On the way the accuracy falls back again and
 # again, to 42.0 % in epoch 4: the rate is high, and what was said of averages that lag behind in
 # section 6 holds here, too. So never judge by the middle of a curve. The 13 whole epochs take 12 s
-# each; 23 of them would have taken nearly five minutes instead of three and a half, by arithmetic,
-# and whether they would have been better this does not tell.
+# each; 23 of them would have taken four and a half minutes instead of three and two thirds, by
+# arithmetic, and whether they would have been better this does not tell.
 #
 # ## 8 Look six times
 #
@@ -701,7 +714,7 @@ for views in (1, 6):
     print(f"{views} view(s): {accuracies[views]:.1%} of {data.name}, {spent:.1f} s")
 
 # %% [markdown]
-# More than a point, without another step of training, for four times the time. With
+# More than a point, without another step of training, for some six times the time. With
 # everything decided, the test set is opened, once.
 
 # %%
@@ -749,8 +762,8 @@ for views in (1, 6):
 # halving the widths of the layers, too?
 #
 # <details><summary>Answer</summary>A convolution's cost is proportional to the places of the
-# map, and to the product of its channels before and after. (Section 7 has less than three times:
-# not all of a step shrinks with the map.)</details>
+# map, and to the product of its channels before and after. (Section 7 has about twice: not all of
+# a step shrinks with the map.)</details>
 #
 # **3.** A change gains a third of a point in one run with one seed. What do you know?
 #
@@ -762,23 +775,23 @@ for views in (1, 6):
 #
 # | network | validation | test, 95 % interval | parameters | epochs | seconds | device | seeds |
 # |---|---|---|---|---|---|---|---|
-# | `fast_cnn`, one view | 87.1 % | 87.6 % (87.0 to 88.3) | 498,690 | 23 | 208 | 2 cores, bfloat16 | 1 |
-# | the same, six views | 88.4 % | 88.8 % (88.2 to 89.4) | 498,690 | 23 | 208 | 2 cores, bfloat16 | 1 |
+# | `fast_cnn`, one view | 87.1 % | 87.6 % (87.0 to 88.3) | 498,690 | 23 | 220 | 2 cores, bfloat16 | 1 |
+# | the same, six views | 88.4 % | 88.8 % (88.2 to 89.4) | 498,690 | 23 | 220 | 2 cores, bfloat16 | 1 |
 #
 # All on `cifar10-q75`, 45,000 training images, last epoch. What each change was worth, in one
 # run each unless [5] is named:
 #
 # | change | gain | lines |
 # |---|---|---|
-# | half precision | 3.84 times as fast, kernel gradients included, on a processor that has units for it | 1 |
+# | half precision | 3.60 times as fast, kernel gradients included, on a processor that has units for it | 1 |
 # | normalisation in one routine | 1.11 times as fast, in float32 | 35 |
-# | frozen first layer | 1.13 times as fast | 1 |
-# | kernel gradients by a convolution | on 7 × 7 maps of 128 channels 1.5 times as fast | 21 |
-# | input without the tuner | 0 to 1.5 seconds an epoch here, by luck | 2 |
+# | frozen first layer | 1.15 times as fast | 1 |
+# | kernel gradients by a convolution | on 7 × 7 maps of 128 channels 1.8 times as fast | 21 |
+# | input without the tuner | 0 to 4 seconds an epoch here, by luck; up to 20 by the same rule | 2 |
 # | SGD with a triangular rate | eight points over Adam at a constant one, after five epochs | 13 |
 # | whitening, identities; smoothing; crop and alternating flip; lookahead | less than four points together, after five epochs | 34; 0; 42; 26 |
-# | progressive resizing | more than a quarter of the time, by arithmetic; its cost in accuracy not measured | – |
-# | six views | more than a point, for four times the time | – |
+# | progressive resizing | nearly a fifth of the time, by arithmetic; its cost in accuracy not measured | – |
+# | six views | more than a point, for six times the time | – |
 #
 # Measure before you optimise, and know the limit. Switch off the tuner of your input. Count
 # seconds to an accuracy, not images a second.
