@@ -474,7 +474,7 @@ print("lines of code:", lines(FusedBatchNormalization), "for fused normalisation
 # images, of what stood at the input times the loss's gradient at the output. A convolution sums
 # over the places of a window and over *channels*. So `SmallMapConv2D` of this package lets images
 # and channels change places: then that gradient is a convolution, too. Its window is as large as
-# the map, and fits into the padded map at 3 × 3 places: one for each weight of a filter.
+# the map, and fits into the padded map at 3 × 3 places, which are those of the kernel.
 
 # %%
 maps = keras.random.normal((BATCH, *SMALL_MAP), seed=SEED)
@@ -787,9 +787,9 @@ for views in (1, 6):
 # | normalisation in one routine | 1.11 times as fast, in float32 | 35 |
 # | frozen first layer | 1.15 times as fast | 1 |
 # | kernel gradients by a convolution | on 7 × 7 maps of 128 channels 1.8 times as fast | 21 |
-# | input without the tuner | 0 to 4 seconds an epoch here, by luck; up to 20 by the same rule | 2 |
+# | input without the tuner | 0 to 4 seconds an epoch here, by luck; by the same rule 20 in epochs of 21 seconds | 2 |
 # | SGD with a triangular rate | eight points over Adam at a constant one, after five epochs | 13 |
-# | whitening, identities; smoothing; crop and alternating flip; lookahead | less than four points together, after five epochs | 34; 0; 42; 26 |
+# | whitening, identities; smoothing; crop and alternating flip; lookahead | less than four points together, after five epochs | 34; 0; 41; 26 |
 # | progressive resizing | nearly a fifth of the time, by arithmetic; its cost in accuracy not measured | – |
 # | six views | more than a point, for six times the time | – |
 #
