@@ -1,7 +1,5 @@
 """One measured run: train by a recipe, evaluate on the test set, write the record."""
 
-import hashlib
-import json
 from pathlib import Path
 
 import keras
@@ -13,7 +11,7 @@ from cifar_utils.blocks import NUM_CLASSES
 from cifar_utils.checks import check_labelled
 from cifar_utils.data import Cifar10
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
-from cifar_utils.ledger import hardware, read_records, revision, versions, write_record
+from cifar_utils.ledger import checksum, hardware, read_records, revision, versions, write_record
 from cifar_utils.recipes import find_recipe
 from cifar_utils.training import Run, best_precision, has_gpu, train
 
@@ -78,8 +76,8 @@ def run_seed(
         "settings": recipe.settings(),
     }  # fmt: skip
     # A run that goes on elsewhere would have seconds of two machines.
-    digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:8]
-    run_name = f"{name}-{epochs}-{len(data.x_train)}-{precision}-seed{seed}-{digest}"
+    parts = name, epochs, len(data.x_train), precision, f"seed{seed}", checksum(machine)[:8]
+    run_name = "-".join(map(str, parts))
     file = Path(state) / f"{run_name}.npz"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):

@@ -185,14 +185,17 @@ def with_stock_layers(model: keras.Model, *, keep: tuple[type, ...] = ()) -> ker
     keras.Model
     """
 
+    twins = {
+        SmallMapConv2D: keras.layers.Conv2D,
+        FusedBatchNormalization: keras.layers.BatchNormalization,
+    }
+
     def stock(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = layer.get_config()
-        ours = (SmallMapConv2D, FusedBatchNormalization)
-        if isinstance(layer, keep) or not isinstance(layer, ours):
-            return layer.__class__.from_config(config)
-        if isinstance(layer, SmallMapConv2D):
-            return keras.layers.Conv2D.from_config(config)
-        del config["offset_rate"]
-        return keras.layers.BatchNormalization.from_config(config)
+        kind, config = type(layer), layer.get_config()
+        if kind not in keep:
+            kind = twins.get(kind, kind)
+        if kind is keras.layers.BatchNormalization:
+            config.pop("offset_rate", None)
+        return kind.from_config(config)
 
     return keras.models.clone_model(model, clone_function=stock)

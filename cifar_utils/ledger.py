@@ -64,7 +64,7 @@ def write_record(record: dict, folder: Path | None = None) -> Path:
     record = {"date": datetime.datetime.now().isoformat(timespec="seconds")} | record
     record = json.loads(json.dumps(record))  # as it will be read: keys are strings there
     _check_fields(record, "the new record")
-    record["checksum"] = _checksum(record)
+    record["checksum"] = checksum(record)
     folder = Path(folder or default_folder())
     folder.mkdir(parents=True, exist_ok=True)
     parts = [record["kind"], record.get("recipe"), f"seed{record.get('seed', 0)}"]
@@ -103,7 +103,7 @@ def read_records(folder: Path | None = None, **wanted) -> list[dict]:
         if not isinstance(record, dict):
             raise LedgerError(f"Expected {path.name} to be a record. Received: no object.")
         _check_fields(record, path.name)
-        if record.get("checksum") != _checksum(record):
+        if record.get("checksum") != checksum(record):
             raise LedgerError(
                 f"Expected {path.name} as it was written. Received: one whose checksum differs. "
                 "Restore it from version control, or remove it and run the recipe again."
@@ -176,7 +176,7 @@ def _check_fields(record: dict, name: str) -> None:
         )
 
 
-def _checksum(record: dict) -> str:
+def checksum(record: dict) -> str:
     """SHA-256 over all fields but itself."""
     kept = {key: value for key, value in record.items() if key != "checksum"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

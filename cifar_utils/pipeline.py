@@ -9,7 +9,7 @@ from keras import ops
 
 from cifar_utils.blocks import NUM_CLASSES
 from cifar_utils.data import Cifar10
-from cifar_utils.recipes import Recipe
+from cifar_utils.recipe import Recipe
 
 EVALUATION_BATCH = 500
 

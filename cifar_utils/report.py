@@ -11,6 +11,7 @@ from cifar_utils.contestants import UNITS
 from cifar_utils.data import SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
 from cifar_utils.ledger import LedgerError, read_records
+from cifar_utils.recipe import WHOLE, phases
 
 # Tag, network, what its author claims, the recipe that is theirs.
 SYSTEMS = (
@@ -242,17 +243,9 @@ def _seconds_to(record: dict, accuracy: float) -> float | None:
 
 
 def small_until(record: dict) -> list[tuple[int, int]]:
-    """Last epoch, counted from 1, and side in pixels of each phase that had reduced images.
-
-    The rule is that of ``Recipe.phases``; who reads the ledger needs no Keras.
-    """
-    phases, last, epochs = [], 0, record["epochs"]
-    for share, side in record["settings"].get("sides", ()):
-        end = min(round(share * epochs), epochs - (share < 1))
-        if end > last:
-            phases.append((end, side))
-            last = end
-    return phases
+    """Last epoch, counted from 1, and side in pixels of each phase that had reduced images."""
+    found = phases(record["epochs"], record["settings"].get("sides", ()))
+    return [(end, side) for _, end, side in found if side < WHOLE]
 
 
 def best(runs: list[Group]) -> Group | None:

@@ -19,7 +19,8 @@ from cifar_utils.data import Cifar10, channel_statistics, fingerprint
 from cifar_utils.initialization import initialize
 from cifar_utils.models import build_model
 from cifar_utils.pipeline import training_input, validation_input
-from cifar_utils.recipes import RECIPES, Recipe
+from cifar_utils.recipe import Recipe
+from cifar_utils.recipes import RECIPES
 
 __all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train"]
 
