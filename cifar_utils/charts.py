@@ -1,6 +1,7 @@
 """The figures, drawn from the ledger and nothing else."""
 
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -50,7 +51,7 @@ def plot_cost(runs: list[Group]) -> Axes:
         ax.errorbar(mean, 100 * accuracy.mean, reach, spread, label=label, **style)
     ax.set_xscale("log")
     ax.margins(x=0.15)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(
@@ -92,13 +93,13 @@ def plot_curves(runs: list[Group]) -> Axes:
     """Validation accuracy after each epoch: mean and range of the seeds."""
     _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     validated = [run for run in runs if run.mean("val_accuracy")]
-    styles = ("o-", "s--", "D-.", "^:", "v-", "P--") * 9
-    for run, label, style in zip(validated, _names(validated), styles, strict=False):
+    marks, lines = cycle("osD^vP*"), cycle(("-", "--", "-.", ":"))  # colours come again after ten
+    for run, label, mark, line in zip(validated, _names(validated), marks, lines, strict=False):
         curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])
         epochs = range(1, run.first["epochs"] + 1)
         for last, side in small_until(run.first):
             label += f"\n(to epoch {last} at {side} × {side} pixels)"
-        ax.plot(epochs, curves.mean(axis=0), style, markersize=3, label=label)
+        ax.plot(epochs, curves.mean(axis=0), mark + line, markersize=3, label=label)
         ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), alpha=0.2)
     ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean and range")
     ax.xaxis.get_major_locator().set_params(integer=True)

@@ -121,7 +121,8 @@ def render_tables(text: str, new: dict[str, str]) -> str:
 def systems_table(runs: list[Group]) -> str:
     """One row a public system: its claim, its recipe as we measure it, our best.
 
-    Of runs with as many epochs as the recipe has, and validation images set aside.
+    Of runs with as many epochs as the recipe has, and validation images set aside. Seconds of
+    two machines in one row say which machines.
     """
     whole = [
         run
@@ -134,11 +135,14 @@ def systems_table(runs: list[Group]) -> str:
         ours = best([run for run in whole if run.first["recipe"] == f"{model}_tuned"])
         params = next((r.first["params"] for r in runs if r.first["model"] == model), None)
         cells = [tag, f"`{model}`", f"{params['total']:,}" if params else "", claim]
+        several = len({run.device for run in (theirs, ours) if run}) > 1
         for run in (theirs, ours):
             if run is None:
                 cells += [NOT_RUN, "", ""]
             else:
-                cells += [f"{run.mean('test_accuracy')}", run.first["epochs"], _span(run.seconds)]
+                where = f" on {run.device}" if several else ""
+                seconds = f"{_span(run.seconds)}{where}"
+                cells += [f"{run.mean('test_accuracy')}", run.first["epochs"], seconds]
         rows.append(cells)
     head = (
         "system",
@@ -196,7 +200,7 @@ def speed_table(measured: dict[str, dict[str, list[float]]]) -> str:
             if faster := ratios(group, figures, label):
                 cells[1] = f"{np.median(faster):.2f} ({min(faster):.2f} to {max(faster):.2f})"
             rows.append([label, *cells])
-    return _markdown(("", "median", "ours is faster by, median and range"), rows)
+    return _markdown(("", "median", "ours is faster by (below 1: slower), median and range"), rows)
 
 
 def ratios(group: str, figures: dict[str, list[float]], label: str) -> list[float]:

@@ -89,6 +89,19 @@ def test_seconds_come_with_their_range(folder):
     assert "| 1,500 (1,000 to 2,000) |" in report.tables(folder)["runs"]
 
 
+def test_seconds_of_two_machines_in_one_row_name_them(folder):
+    def row():
+        lines = report.tables(folder)["systems"].splitlines()
+        return next(line for line in lines if line.startswith("| s0 "))
+
+    ledger.write_record(make_record("plain_cnn", "plain_cnn"), folder)
+    assert "| 100 |" in row()
+    tuned = make_record("plain_cnn_tuned", "plain_cnn", precision="mixed_bfloat16")
+    ledger.write_record(tuned, folder)
+    assert "| 100 on 2 cores (P), float32 |" in row()
+    assert "| 100 on 2 cores (P), mixed_bfloat16 |" in row()
+
+
 def test_runs_on_few_images_or_the_stand_in_are_no_results(tmp_path):
     data = {"name": "cifar10-q75", "fingerprint": "0", "train_images": 500}
     ledger.write_record(make_record(data=data), tmp_path)
@@ -165,6 +178,14 @@ def test_figures_tell_runs_of_one_recipe_apart(folder):
     assert len(set(names)) == 4
     assert "valid_cnn\non 2 cores (P), float32" in names
     assert any("3 epochs" in name for name in names)
+
+
+def test_no_two_curves_look_alike(tmp_path):
+    for number in range(14):
+        ledger.write_record(make_record(f"recipe{number}"), tmp_path)
+    ax = charts.plot_curves(report.groups(tmp_path))
+    looks = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
+    assert len(ax.lines) == len(looks) == 14
 
 
 def test_results_outside_a_checkout_are_refused(tmp_path, monkeypatch, capsys):
