@@ -17,7 +17,7 @@ test: $(READY) lint  ## unit tests, doctests, then every notebook under nbval
 data: $(READY)  ## fetch CIFAR-10, unless it is here
 	@$(BIN)/python -m cifar_utils data
 
-notebooks: $(READY)  ## run the series in full, in place (some 70 minutes on two cores)
+notebooks: $(READY)  ## run the series in full, in place (some 45 minutes on two cores)
 	@$(BIN)/python notebooks/execute.py --profile full
 
 results: $(READY)  ## render the README's tables and figures/ from the ledger
