@@ -170,8 +170,8 @@ ax = plot_images(grid, titles, data_name=data.name)
 # %% [markdown]
 # The objects fill much of the picture and stand near its centre, but pose, distance, colour and
 # background vary without limit. Some are hard for us, too: the first deer can hardly be told from
-# the grass. The label names one object and says nothing about the rest of the scene. And it can be
-# wrong: the third *airplane* is plainly a bird.
+# the grass. The label names one object, not the rest of the scene. And it can be wrong: the third
+# *airplane* is plainly a bird.
 
 # %% [markdown]
 # ## 4 Channel statistics, and the wrong ones that circulate
@@ -189,8 +189,8 @@ print("published, original:", PUBLISHED_STD)
 
 # %% [markdown]
 # The deviations lie 0.0017, 0.0006 and 0.0010 below the published ones. Most likely the JPEG
-# compression has taken a little of the spread. Ours are of 45,000 images, those of all 50,000, but
-# that explains little: with all of them (`val_size=0`) ours change by 0.0001 at most.
+# compression has taken a little of the spread. That ours are of 45,000 images, not of 50,000,
+# explains 0.0001 at most (try `val_size=0`).
 
 # %%
 pixels = data.x_train.reshape(len(data.x_train), -1, 3) / np.float32(255)
@@ -278,7 +278,7 @@ ax = plot_images(np.stack(tiles), titles, columns=NEIGHBOURS + 1, data_name=data
 # airplane's are airplanes and ships: something dark on a pale ground. The truck gets a deer, ships
 # and an airplane, pale pictures all, and not one truck. Pixel distance sees brightness and layout,
 # not objects. Where these go together with the class it works: all neighbours of the frog but one
-# are labelled frogs (the first looks more like a cat).
+# are labelled frogs, though the first looks like a cat.
 
 # %% [markdown]
 # ## 7 How hard is it?
@@ -286,8 +286,7 @@ ax = plot_images(np.stack(tiles), titles, columns=NEIGHBOURS + 1, data_name=data
 # Three figures, on the validation images, for methods that know nothing of images: always naming
 # one class, the nearest neighbour, and logistic regression, which is the last layer of a neural
 # network without the others. The latter two come with a 95 % interval (Wilson), for other
-# validation images would have given another figure; the first does not depend on which images of
-# each class were drawn.
+# validation images would have given another figure.
 
 # %%
 print(f"always 'airplane':   {np.mean(data.y_val == 0):.1%}")
@@ -313,11 +312,9 @@ assert knn.low > 0.1 and logistic.low > 0.1
 # %% [markdown]
 # Guessing gives 10 %. The nearest neighbour reaches 34.0 %, logistic regression 39.7 %, and as
 # their intervals are far apart (at most 35.4 % against at least 38.4 %), the order of the two is
-# no accident of these 5,000 images. (The regression stops when a step changes little, and rounding
-# decides when that is: on another machine it can end some tenths of a point away.) It has little
-# more on its own training images, 42.6 %: as it is set up here, with a strong penalty on large
-# weights (`C=1e-4`), its trouble is not that it learns by heart, but that it fits even what it has
-# seen poorly. What has it learnt?
+# no accident of these 5,000 images. (Rounding decides when the regression stops: on another
+# machine it can end some tenths of a point away.) It has little more on its own training images,
+# 42.6 %: as it is set up here, with a strong penalty on large weights (`C=1e-4`), it does not learn by heart, but fits even what it has seen poorly. What has it learnt?
 
 # %%
 weights = regression.coef_.reshape(10, 32, 32, 3)
@@ -436,8 +433,8 @@ else:
 # These are the rails between which the coming notebooks move. The human figures also say where a
 # higher accuracy stops being a better model: beyond 99.2 % [3], a model must name the labels of
 # images for which the people asked chose another class most often. Some of these labels are
-# errors, many of the images are ambiguous; to agree with such labels is no sign of seeing better.
-# One hurried vote, with 95.2 % [3], is a lower bar; a model above it may simply see better.
+# errors, many images are ambiguous; to agree with such labels is no sign of seeing better. One
+# hurried vote, with 95.2 % [3], is a lower bar.
 
 # %% [markdown]
 # ## Check your understanding

@@ -57,6 +57,6 @@ for k, these in right.items():
 # of the five, k = 10, is right on 546 images that k = 1 has wrong, and wrong on 466 that k = 1 has
 # right. The difference is 80, and 2·√(546 + 466) is 64: more than chance would give. For k = 5 it
 # is 44, against 58: that may be chance. Two intervals side by side would have hidden the former,
-# for each reaches almost 1.4 points to either side and the gain is 1.6; a *paired* comparison
+# for each reaches almost as far to either side as the gain is large; a *paired* comparison
 # looks only at the images on which the two differ. Still, k was chosen as the best of five on
 # these very images, so the gain is a little flattered.
