@@ -374,7 +374,7 @@ from cifar_utils.data import load_cifar10
 from cifar_utils.training import RECIPES, train
 assert keras.backend.backend() == "jax"
 data = load_cifar10("synthetic", val_size=50, limit=100)
-for name in ("fast_cnn", "residual_cnn"):
+for name in ("fast_cnn", "valid_cnn", "residual_cnn"):
     recipe = replace(RECIPES[name], batch_size=20, epochs=2)
     assert np.isfinite(train(recipe, data, verbose=0).history["val_loss"]).all()
 """
