@@ -40,8 +40,8 @@ def plot_cost(runs: list[Group]) -> Axes:
     """Test accuracy of every recipe against its training time."""
     _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     # After ten, colours come again, with the marks hollow.
-    marks = [(mark, fill) for fill in ("full", "none") for mark in "osD^vP*X<>"]
-    for run, name, (mark, fill) in zip(runs, _names(runs), marks * 9, strict=False):
+    marks = cycle((mark, fill) for fill in ("full", "none") for mark in "osD^vP*X<>")
+    for run, name, (mark, fill) in zip(runs, _names(runs), marks, strict=False):
         accuracy = run.mean("test_accuracy")
         reach = 100 * accuracy.reach if accuracy.runs > 2 else 0  # two runs say next to nothing
         label = f"{name} ({accuracy.runs})"
@@ -130,7 +130,7 @@ def plot_speed(benches: dict[str, dict[str, dict[str, list[float]]]]) -> Axes:
     }
     labels = list(dict.fromkeys(label for measured in faster.values() for label in measured))
     _, ax = plt.subplots(figsize=(8, 1.1 + 0.3 * len(labels)), layout="constrained")
-    for (machine, measured), marker in zip(faster.items(), "osD^vP" * 9, strict=False):
+    for (machine, measured), marker in zip(faster.items(), cycle("osD^vP"), strict=False):
         medians = np.array([np.median(r) for r in measured.values()])
         around = [
             medians - [min(r) for r in measured.values()],
