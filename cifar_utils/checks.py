@@ -1,5 +1,7 @@
 """What functions of several modules demand of their arguments, and the errors that say so."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -9,6 +11,20 @@ def check_count(name: str, value: int, lowest: int = 1, multiple: int = 1) -> No
     if not whole or value < lowest or value % multiple:
         what = {1: "a whole number", 10: "a multiple of ten"}[multiple]
         raise ValueError(f"Expected {name} to be {what}, {lowest} or more. Received: {value!r}.")
+
+
+def check_sources(sources: Sequence[str] | None) -> None:
+    """Raise ValueError unless `sources` is None or a list of one URL at least."""
+    if sources is None:
+        return
+    listed = isinstance(sources, (list, tuple)) and len(sources) > 0
+    if not listed or not all(
+        isinstance(s, str) and s.startswith(("http://", "https://")) for s in sources
+    ):
+        raise ValueError(
+            "Expected sources as a list of URLs that begin with http:// or https://. "
+            f"Received: {sources!r}."
+        )
 
 
 def check_images(images: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_utils.cache import cifar10h_file, fetch_cifar10, find_cifar10, read_cifar10
-from cifar_utils.checks import check_count, check_images
+from cifar_utils.checks import check_count, check_images, check_sources
 from cifar_utils.storage import DatasetError, fingerprint
 
 __all__ = [
@@ -119,14 +119,8 @@ def load_cifar10(
     check_count("val_size", val_size, lowest=0, multiple=10)  # each class gets the same share
     if limit is not None:
         check_count("limit", limit, lowest=10, multiple=10)
-    folder = _resolve(source, data_dir, sources)
-    if folder is None:
-        wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
-        images, labels, name, digest = _draw(wanted, seed=0)
-    else:
-        images, labels, name, digest = read_cifar10(
-            folder, "train", sources, named=data_dir is not None
-        )
+    wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
+    images, labels, name, digest = _read("train", wanted, source, data_dir, sources)
     train, val = _stratified_split(labels, val_size, seed, limit)
     x_val, y_val, y_train = images[val], labels[val], labels[train]
     # Move the training rows to the front of the array they are in, then give back the
@@ -166,11 +160,8 @@ def load_cifar10_test(
     """
     if limit is not None:
         check_count("limit", limit, lowest=10, multiple=10)
-    folder = _resolve(source, data_dir, sources)
-    if folder is None:
-        images, labels, *_ = _draw(10_000 if limit is None else min(limit, 10_000), seed=1)
-    else:
-        images, labels, *_ = read_cifar10(folder, "test", sources, named=data_dir is not None)
+    wanted = 10_000 if limit is None else min(limit, 10_000)
+    images, labels, *_ = _read("test", wanted, source, data_dir, sources)
     keep, _ = _stratified_split(labels, 0, 0, limit)
     return (images, labels) if len(keep) == len(labels) else (images[keep], labels[keep])
 
@@ -206,7 +197,7 @@ def load_cifar10h(
     arXiv:1908.07086, https://github.com/jcpeterson/cifar-10h.
     """
     global _licence_shown
-    _check_sources(sources)
+    check_sources(sources)
     shares = np.load(cifar10h_file(data_dir, sources), allow_pickle=False)
     if not _licence_shown:
         print("CIFAR-10H by J. C. Peterson et al. (2019), licensed CC BY-NC-SA 4.0.")
@@ -265,24 +256,11 @@ def profile() -> str:
     return value
 
 
-def _check_sources(sources: Sequence[str] | None) -> None:
-    if sources is None:
-        return
-    listed = isinstance(sources, (list, tuple)) and len(sources) > 0
-    if not listed or not all(
-        isinstance(s, str) and s.startswith(("http://", "https://")) for s in sources
-    ):
-        raise ValueError(
-            "Expected sources as a list of URLs that begin with http:// or https://. "
-            f"Received: {sources!r}."
-        )
-
-
 def _resolve(
     source: str, data_dir: str | os.PathLike | None, sources: Sequence[str] | None
 ) -> Path | None:
     """The folder to read, fetched if need be; None stands for the stand-in."""
-    _check_sources(sources)
+    check_sources(sources)
     if source == "auto" and data_dir is None:
         source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
     if source not in ("auto", "cifar10", "synthetic"):
@@ -297,14 +275,24 @@ def _resolve(
     return find_cifar10(data_dir) or fetch_cifar10(sources)
 
 
-def _draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, str, str]:
+def _read(
+    split: str,
+    drawn: int,
+    source: str,
+    data_dir: str | os.PathLike | None,
+    sources: Sequence[str] | None,
+) -> tuple[np.ndarray, np.ndarray, str, str]:
+    """Images, labels, name and fingerprint of a split, or of so many drawn pictures."""
+    folder = _resolve(source, data_dir, sources)
+    if folder is not None:
+        return read_cifar10(folder, split, sources, named=data_dir is not None)
     from cifar_utils.synthetic import draw_images
 
     print(
         f"Note: these are drawn pictures, a {SYNTHETIC} for CIFAR-10. "
         "Accuracies on them say nothing about CIFAR-10."
     )
-    images, labels = draw_images(count, seed=seed)
+    images, labels = draw_images(drawn, seed={"train": 0, "test": 1}[split])
     return images, labels, SYNTHETIC, fingerprint(images, labels)
 
 
