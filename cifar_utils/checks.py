@@ -27,12 +27,17 @@ def check_sources(sources: Sequence[str] | None) -> None:
         )
 
 
-def check_images(images: np.ndarray) -> None:
-    """Raise ValueError unless `images` is uint8 of shape (n, height, width, 3), n > 0."""
+def check_images(images: np.ndarray, image_shape: tuple[int, int, int] | None = None) -> None:
+    """Raise ValueError unless `images` is uint8 of shape (n, height, width, 3), n > 0.
+
+    With `image_shape`, each image must also have that shape.
+    """
     shape, dtype = getattr(images, "shape", None), getattr(images, "dtype", None)
-    if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape or dtype != np.uint8:
+    fits = shape is not None and len(shape) == 4 and shape[3] == 3 and 0 not in shape
+    if not fits or dtype != np.uint8 or image_shape not in (None, shape[1:]):
+        wanted = ", ".join(map(str, image_shape or ("height", "width", 3)))
         raise ValueError(
-            "Expected images as a uint8 array of shape (n, height, width, 3), n at least 1. "
+            f"Expected images as a uint8 array of shape (n, {wanted}), n at least 1. "
             f"Received: {type(images).__name__} of shape {shape} and dtype {dtype}."
         )
 
@@ -64,9 +69,14 @@ def check_labels(*labels: np.ndarray, num_classes: int | None = None) -> list[np
     return arrays
 
 
-def check_labelled(images: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+def check_labelled(
+    images: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    image_shape: tuple[int, int, int] | None = None,
+) -> np.ndarray:
     """The labels as an array: of the forms above, one for each image, else ValueError."""
-    check_images(images)
+    check_images(images, image_shape)
     one_each = np.zeros(len(images), int)
     return check_labels(one_each, labels, num_classes=num_classes)[1]
 

@@ -17,7 +17,19 @@ EVALUATION_BATCH = 500
 def training_input(recipe: Recipe, data: Cifar10, seed: int, first_epoch: int):
     """The stream of :func:`training_batches`, in the form that the backend takes.
 
-    It can be gone through once.
+    Parameters
+    ----------
+    recipe : Recipe
+        Its batch size and mixup count here.
+    data : Cifar10
+    seed : int
+    first_epoch : int
+        Counted from 0; from there the stream goes on without end.
+
+    Returns
+    -------
+    tf.data.Dataset, or a generator on another backend
+        It can be gone through once.
     """
     batches = training_batches(recipe, data, seed, first_epoch)
     if keras.backend.backend() != "tensorflow":
@@ -33,7 +45,10 @@ def training_input(recipe: Recipe, data: Cifar10, seed: int, first_epoch: int):
 
 
 def validation_input(data: Cifar10) -> dict:
-    """Arguments of ``fit``, which goes through all validation images after each epoch."""
+    """Arguments of ``fit`` by which it sees all validation images after each epoch.
+
+    Images as uint8 of shape (n, 32, 32, 3), labels one-hot; none where there are no such images.
+    """
     if not len(data.x_val):
         return {}
     arrays = data.x_val, np.eye(NUM_CLASSES, dtype=np.float32)[data.y_val]
@@ -81,9 +96,19 @@ def training_batches(
     labels : ndarray of float32, shape (batch_size, 10)
         One-hot, or mixed. What is left of an epoch's images after whole batches is left
         out; it is others in each epoch.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer images than a batch.
     """
     one_hot = np.eye(NUM_CLASSES, dtype=np.float32)
     size = recipe.batch_size
+    if len(data.x_train) < size:
+        raise ValueError(
+            f"Expected at least {size} training images, a batch. "
+            f"Received: {len(data.x_train)} images."
+        )
     for epoch in itertools.count(first_epoch):
         order = np.random.default_rng([seed, epoch]).permutation(len(data.x_train))
         if recipe.mixup:

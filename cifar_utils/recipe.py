@@ -6,6 +6,7 @@ Who only reads recipes, such as the ledger's tables, needs no Keras.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from cifar_utils.checks import check_count
@@ -102,13 +103,12 @@ class Recipe:
                 f"Expected optimizer 'sgd' for lookahead. Received: {self.optimizer!r}."
             )
         for attribute, high in (
-            ("learning_rate", float("inf")), ("weight_decay", 1.0),
-            ("label_smoothing", 1.0), ("mixup", float("inf")),
+            ("learning_rate", 1e6), ("weight_decay", 1.0), ("label_smoothing", 1.0), ("mixup", 1e6),
         ):  # fmt: skip
-            if not 0 <= getattr(self, attribute) <= high:
+            value = getattr(self, attribute)
+            if not isinstance(value, Real) or not 0 <= value <= high:
                 raise ValueError(
-                    f"Expected {attribute} from 0 to {high}. "
-                    f"Received: {getattr(self, attribute)!r}."
+                    f"Expected {attribute} as a number from 0 to {high}. Received: {value!r}."
                 )
         shares = [share for share, _ in self.sides]
         if shares != sorted({s for s in shares if 0 < s <= 1}) or any(

@@ -1,5 +1,6 @@
 """Train a network by a recipe, so that it can be interrupted at any moment and go on."""
 
+import contextlib
 import json
 import os
 import time
@@ -109,9 +110,10 @@ def train(
     Raises
     ------
     ValueError
-        If there are fewer images than a batch, no epochs, images or labels in another form
-        than uint8 pixels and class numbers, images that the recipe makes too small for its
-        network, or the file is of another training.
+        If there are fewer images than a batch, no epochs, images in another form than uint8
+        pixels of shape (n, 32, 32, 3), labels in another than class numbers, images that the
+        recipe makes too small for its network, or the file is of another training or can't
+        be written.
     """
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     steps = len(data.x_train) // recipe.batch_size
@@ -120,9 +122,10 @@ def train(
             f"Expected at least {recipe.batch_size} training images, a batch. "
             f"Received: {len(data.x_train)} images."
         )
-    data = replace(data, y_train=check_labelled(data.x_train, data.y_train, NUM_CLASSES))
+    form = NUM_CLASSES, IMAGE_SHAPE
+    data = replace(data, y_train=check_labelled(data.x_train, data.y_train, *form))
     if len(data.x_val) or len(data.y_val):
-        data = replace(data, y_val=check_labelled(data.x_val, data.y_val, NUM_CLASSES))
+        data = replace(data, y_val=check_labelled(data.x_val, data.y_val, *form))
     keras.utils.set_random_seed(seed)
     precision = precision or best_precision()
     model = _build(recipe, data, precision)
@@ -181,6 +184,14 @@ class _State(keras.callbacks.Callback):
 
     def __init__(self, path: Path | None, identity: dict, augmentation: keras.Sequential):
         super().__init__()
+        if path is not None:  # noticed after an epoch, it would cost that epoch
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir() or not os.access(path.parent, os.W_OK):
+                raise ValueError(
+                    "Expected resume as a file in a folder that can be written to. "
+                    f"Received: {path}."
+                )
         self.path, self.identity = path, identity
         self.history: dict[str, list[float]] = {"seconds": []}
         self.ended: float | None = None  # when the epoch before had been seen to
@@ -215,7 +226,13 @@ class _State(keras.callbacks.Callback):
                 f"Expected {self.path} to hold the state of this training, {wanted}. "
                 f"Received: that of another, {received}. Remove the file to start anew."
             )
-        for variable, value in zip(self._variables(learner), values, strict=True):
+        variables = self._variables(learner)
+        if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+            raise ValueError(
+                f"Expected {self.path} to hold the state of this network. Received: that of "
+                "another version of it. Remove the file to start anew."
+            )
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         self.history = found["history"]
 
@@ -241,7 +258,6 @@ class _State(keras.callbacks.Callback):
             f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(self._variables(self.model))
         }
         about = json.dumps({"identity": self.identity, "history": self.history})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         half_written = self.path.with_name(f"{self.path.name}.part.npz")
         np.savez(half_written, about=about, **arrays)
         half_written.replace(self.path)

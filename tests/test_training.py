@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from functools import partialmethod
+from functools import partial, partialmethod
 from pathlib import Path
 
 import keras
@@ -168,6 +168,50 @@ def test_finished_training_is_not_run_again(data, tmp_path):
     assert again.seconds == first.seconds
 
 
+@pytest.mark.parametrize("place", ["", "file/state.npz"])
+def test_state_that_cannot_be_kept_is_refused_before_any_training(place, data, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="resume as a file"):
+        train(QUICK, data, resume=tmp_path / place, verbose=2)
+    assert "Epoch" not in capsys.readouterr().out
+
+
+def test_state_of_a_network_that_has_changed_since_is_refused(data, tmp_path, monkeypatch):
+    state = tmp_path / "state.npz"
+    train(QUICK, data, epochs=1, resume=state, verbose=0)
+    wider = partial(build_model, "plain_cnn")
+    monkeypatch.setattr(training, "build_model", lambda name, **options: wider())
+    with pytest.raises(ValueError, match="another version"):
+        train(QUICK, data, epochs=1, resume=state, verbose=0)
+
+
+def test_seconds_are_of_training_without_validation(data, monkeypatch):
+    def slow(*_, **__):
+        time.sleep(1)
+
+    monkeypatch.setattr(training._State, "on_test_batch_begin", slow)
+    run = train(QUICK, data, epochs=3, verbose=0)
+    assert max(run.history["seconds"][1:]) < 0.9
+
+
+def test_trained_network_is_saved_and_loaded_elsewhere(data, tmp_path):
+    recipe = replace(RECIPES["fast_cnn"], batch_size=50, epochs=3)
+    run = train(recipe, data, precision="mixed_bfloat16", verbose=0)
+    run.model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", data.x_val)
+    load = "import cifar_utils.layers, keras, numpy as np\n"
+    load += "model = keras.saving.load_model('model.keras')\n"
+    load += "np.save('logits.npy', model.predict(np.load('images.npy'), verbose=0))"
+    subprocess.run([sys.executable, "-c", load], cwd=tmp_path, check=True)
+    expected = run.model.predict(data.x_val, verbose=0)
+    np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), expected)
+
+
+def test_batches_of_too_few_images_are_refused(data):
+    with pytest.raises(ValueError, match=r"least 101 training images, a batch. Received: 100"):
+        next(pipeline.training_batches(replace(QUICK, batch_size=101), data, 0, 0))
+
+
 def test_mixup_blends_images_and_labels(data):
     batches = pipeline.training_batches(
         replace(QUICK, mixup=0.5, augmentation=(("crop_flip", 2),)), data, seed=0, first_epoch=0
@@ -228,7 +272,8 @@ def test_precision_can_be_chosen(data):
      ({"label_smoothing": 1.5}, "smoothing.*1.5"), ({"sides": ((1.5, 16),)}, "sides.*1.5"),
      ({"sides": ((0.5, 16), (0.2, 24))}, "rising"), ({"sides": ((0.5, 4),)}, "sides.*4"),
      ({"mixup": 0.2, "augmentation": (("crop_alternating_flip", 2),)}, "no mixup.*0.2"),
-     ({"epochs": True}, "epochs.*True")],
+     ({"epochs": True}, "epochs.*True"), ({"learning_rate": float("inf")}, "rate.*inf"),
+     ({"mixup": "0.2"}, "mixup.*'0.2'"), ({"weight_decay": None}, "decay.*None")],
 )  # fmt: skip
 def test_bad_recipes_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
@@ -306,6 +351,16 @@ def test_labels_and_images_that_do_not_belong_together_are_refused(data):
             train(QUICK, replace(data, **change), verbose=0)
     with pytest.raises(ValueError, match="Expected images as a uint8 array"):
         train(QUICK, replace(data, x_train=data.x_train / 255), verbose=0)
+
+
+@pytest.mark.parametrize("field", ["x_train", "x_val"])
+@pytest.mark.parametrize("sides", [(), ((1.0, 16),)])
+def test_images_of_another_size_are_refused_before_any_training(field, sides, data, capsys):
+    larger = np.repeat(np.repeat(getattr(data, field), 2, axis=1), 2, axis=2)
+    recipe = replace(QUICK, model="fast_cnn", sides=sides)
+    with pytest.raises(ValueError, match=r"shape \(n, 32, 32, 3\).*64, 64, 3"):
+        train(recipe, replace(data, **{field: larger}), verbose=2)
+    assert "Epoch" not in capsys.readouterr().out
 
 
 def test_a_training_on_small_images_ends_with_whole_ones_however_short():
