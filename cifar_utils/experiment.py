@@ -7,9 +7,9 @@ import numpy as np
 from filelock import FileLock
 from sklearn.metrics import confusion_matrix, log_loss
 
-from cifar_utils.blocks import NUM_CLASSES
+from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
 from cifar_utils.checks import check_labelled
-from cifar_utils.data import Cifar10
+from cifar_utils.data import Cifar10, fingerprint
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.ledger import checksum, hardware, read_records, revision, versions, write_record
 from cifar_utils.recipes import find_recipe
@@ -30,7 +30,7 @@ def run_seed(
 ) -> dict:
     """Train one seed of a recipe and add its record to the ledger.
 
-    A seed that the ledger has already, of the same recipe, epochs, data, precision and
+    A seed that the ledger has already, of the same recipe, epochs, images, precision and
     machine, is not run again. An unfinished one goes on from its last epoch. Of two
     processes that run the same seed, one waits for the other's record.
 
@@ -59,13 +59,14 @@ def run_seed(
         as ``training.train``.
     """
     recipe = find_recipe(name)
-    check_labelled(*test, NUM_CLASSES)
+    check_labelled(*test, NUM_CLASSES, IMAGE_SHAPE)
     epochs = recipe.epochs if epochs is None else epochs
     precision = precision or best_precision()
     about_data = {
         "name": data.name,
         "fingerprint": data.fingerprint,
         "train_images": len(data.x_train),
+        "train_fingerprint": fingerprint(data.x_train, data.y_train),
     }
     machine = hardware()
     if not has_gpu():
@@ -73,7 +74,7 @@ def run_seed(
     identity = {
         "kind": "train", "recipe": name, "seed": seed, "epochs": epochs, "precision": precision,
         "data": about_data, "hardware": machine, "backend": keras.backend.backend(),
-        "settings": recipe.settings(),
+        "settings": recipe.settings(), "test_images": len(test[0]),
     }  # fmt: skip
     # A run that goes on elsewhere would have seconds of two machines.
     parts = name, epochs, len(data.x_train), precision, f"seed{seed}", checksum(machine)[:8]
@@ -112,7 +113,6 @@ def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
         "val_accuracy": validated[-1] if validated else None,
         "test_accuracy": float(np.mean(y_pred == y_test)),
         "test_accuracy_views6": float(np.mean(six_views.argmax(axis=1) == y_test)),
-        "test_images": len(y_test),
         "test_nll": float(log_loss(y_test, probabilities, labels=classes)) if finite else None,
         "test_ece": expected_calibration_error(y_test, probabilities) if finite else None,
         "confusion_matrix": confusion_matrix(y_test, y_pred, labels=classes).tolist(),
