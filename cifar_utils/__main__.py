@@ -78,6 +78,7 @@ def run_recipe(options: argparse.Namespace) -> None:
 def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; keep a record, unless only a part is measured."""
     from cifar_utils import bench
+    from cifar_utils.charts import draw
     from cifar_utils.report import speed_table
     from cifar_utils.training_speed import BATCH, EPOCHS
 
@@ -98,7 +99,11 @@ def run_bench(options: argparse.Namespace) -> None:
             if before:
                 before.unlink()
     print(speed_table(results))
-    print(f"wrote {written}" if written else "wrote no record")
+    if not written:
+        print("wrote no record")
+        return
+    for path in (written, *draw(options.results, options.results.parent / "figures", "speed")):
+        print(f"wrote {path}")
 
 
 def render_results(options: argparse.Namespace) -> None:

@@ -14,8 +14,22 @@ from cifar_utils.plotting import label_source, plot_confusion_matrix
 from cifar_utils.report import Group, best, groups, on_one_data_set, ratios, small_until, speeds
 
 
-def draw(results: Path | None, figures: Path) -> Iterator[Path]:
-    """Draw each figure that there are records for; yield the path of each one written."""
+def draw(results: Path | None, figures: Path, only: str | None = None) -> Iterator[Path]:
+    """Draw each figure that there are records for; yield the path of each one written.
+
+    Parameters
+    ----------
+    results : path, optional
+        The ledger's folder; without, ``ledger.default_folder()``.
+    figures : path
+        The folder that they are written to.
+    only : str, optional
+        Name of a figure, such as ``"speed"``, to draw no other.
+
+    Yields
+    ------
+    Path
+    """
     runs, benches = on_one_data_set(groups(results)), speeds(results)
     charts = []
     if runs:
@@ -29,6 +43,8 @@ def draw(results: Path | None, figures: Path) -> Iterator[Path]:
         charts.append(("speed", plot_speed, benches))
     figures.mkdir(exist_ok=True)
     for name, plot, records in charts:
+        if only not in (None, name):
+            continue
         ax = plot(records)
         path = figures / f"{name}.png"
         ax.figure.savefig(path, dpi=110, metadata={"Software": None})
@@ -73,16 +89,15 @@ def _add_legend(ax: Axes, title: str | None = None) -> None:
 
 def _names(runs: list[Group]) -> list[str]:
     """Each group's recipe, and what tells groups apart; the machine, where there are several."""
+    counts = [run.first["data"]["train_images"] for run in runs]
     names = []
     for run in runs:
         name = run.first["recipe"]
         same = [other for other in runs if other.first["recipe"] == name]
-        for fact in (
-            lambda r: f"{r.first['epochs']} epochs",
-            lambda r: f"{r.first['data']['train_images']:,} images",
-        ):
-            if len({fact(other) for other in same}) > 1:
-                name += f", {fact(run)}"
+        if len({other.first["epochs"] for other in same}) > 1:
+            name += f", {run.first['epochs']} epochs"
+        if (count := run.first["data"]["train_images"]) != max(counts, key=counts.count):
+            name += f", {count:,} images"
         if len({other.device for other in runs}) > 1:
             name += f"\non {run.device}"
         names.append(name)
