@@ -3,9 +3,10 @@
 import itertools
 from dataclasses import replace
 
+import keras
 import pytest
 
-from cifar_utils import __main__, bench, ledger
+from cifar_utils import __main__, bench, ledger, training_speed
 from cifar_utils.contestants import CONTESTANTS
 from cifar_utils.data import load_cifar10
 
@@ -25,6 +26,22 @@ def test_contestant_gives_a_figure_in_each_round(label, monkeypatch, capsys):
     figures = last["one"][label]
     assert len(figures) == 2 and all(figure > 100 for figure in figures)
     assert capsys.readouterr().out.count(f"{label}: ") == 2
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["the same network, stock Keras, fit on arrays", "+ first layer frozen, as ours",
+     "fast_cnn, 8 epochs", "s3's ten epochs, stock Keras, fit on arrays",
+     "s2's 150 epochs (from two), stock Keras"],
+)  # fmt: skip
+def test_contestants_that_train_give_a_figure(label, monkeypatch):
+    monkeypatch.setattr(training_speed, "ALL_IMAGES", 256)
+    before = keras.config.dtype_policy()
+    try:
+        (contestant,) = [c for c in CONTESTANTS if c.label == label]
+        assert contestant.measure(256) > 0
+    finally:  # what a process of its own would do
+        keras.config.set_dtype_policy(before)
 
 
 def test_absent_package_and_failure_are_told_and_leave_the_others_alone(monkeypatch, capsys):
