@@ -193,6 +193,13 @@ def test_percentages_in_the_prose_were_printed_or_are_cited(path):
                 assert number in printed, f"{number} stands in: {line}"
 
 
+@each
+def test_accuracies_of_several_runs_that_a_notebook_cites_are_those_of_the_ledger(path):
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    for figure in re.findall(r"[\d.]+ ± [\d.]+ %", re.sub(r"\s+", " ", prose(path))):
+        assert f" {figure} " in readme, figure
+
+
 @each_and_solutions
 def test_nothing_is_left_to_be_written(path):
     assert not re.search(r"\b(XXX|TODO|FIXME)\b", "\n".join(c.source for c in read(path).cells))

@@ -45,6 +45,20 @@ def test_every_notebook_is_listed():
         assert f"notebooks/{path.name}" in text("README.md")
 
 
+def test_minutes_and_counts_of_the_notebooks_are_those_they_tell_themselves():
+    rows = re.findall(r"^\| \d\d \| \[.*$", text("README.md"), re.M)
+    assert len(rows) == len(list((ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    for row in rows:
+        (name,) = re.findall(r"\]\(notebooks/(\w+)\.ipynb\)", row)
+        source = text(f"notebooks/src/{name}.py")
+        (minutes,) = re.findall(r"\| (< 1|\d+) min \|", row)
+        told = "less than a minute" if minutes == "< 1" else f"{minutes} minutes"
+        assert f"**Runtime** {told} on two" in source, row
+        assert name.startswith(row[2:4])
+        for count in re.findall(r"\d+,\d+", row):
+            assert int(count.replace(",", "")) in [sum(both) for both in COUNTS.values()]
+
+
 def test_readme_never_names_the_foreign_package_on_pypi():
     assert not re.search(r"pip install cifar[_-]utils", text("README.md"))
 
