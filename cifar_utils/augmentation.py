@@ -37,6 +37,15 @@ class PadCropFlip(keras.layers.Layer):
         pixels, so they must not have been changed at random before. The variable
         ``epoch`` says which epoch it is; ``training.train`` sets it.
     seed : int, optional
+    **kwargs
+        As for ``keras.layers.Layer``.
+
+    Raises
+    ------
+    ValueError
+        If the padding is no whole number from 0, there is no such way to flip, or, when the
+        layer is first called, the images are not of shape (n, height, width, channels), any
+        dtype, with sides larger than the padding. What comes out is of that shape and dtype.
 
     References
     ----------

@@ -289,7 +289,7 @@ def fast_cnn(
     Returns
     -------
     keras.Model
-        About half a million parameters.
+        498,690 parameters; recipes freeze the first layer, 312 of them.
 
     References
     ----------

@@ -26,7 +26,7 @@ NOT_RUN = "not yet run"
 
 
 class Group:
-    """Runs that differ in nothing but their seed."""
+    """Runs that differ in nothing but their seed and the versions of the code they ran with."""
 
     def __init__(self, records: list[dict]):
         self.records, self.first = records, records[0]
