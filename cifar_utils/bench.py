@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",
     "KERAS_BACKEND": "tensorflow",
 }
+LIMIT = 3_600  # seconds for one contestant in one round
 
 
 def run(images: int, rounds: int, only: str | None = None) -> Iterator[dict]:
@@ -82,12 +83,16 @@ def group_names() -> list[str]:
 def _in_a_process(number: int, contestant: Contestant, images: int) -> tuple[float | None, str]:
     """The contestant's figure, if it has one, or the last line of its error."""
     without_onednn = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
-    done = subprocess.run(
-        [sys.executable, "-m", "cifar_utils.contestants", str(number), str(images)],
-        env=without_onednn | ENVIRONMENT | contestant.environment,
-        capture_output=True,
-        text=True,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "cifar_utils.contestants", str(number), str(images)],
+            env=without_onednn | ENVIRONMENT | contestant.environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"failed: no figure after {LIMIT} seconds"
     if done.returncode:
         last_line = done.stderr.strip().rpartition("\n")[2]
         return None, f"failed: {last_line or done.returncode}"

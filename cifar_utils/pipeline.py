@@ -112,7 +112,8 @@ def training_batches(
     for epoch in itertools.count(first_epoch):
         order = np.random.default_rng([seed, epoch]).permutation(len(data.x_train))
         if recipe.mixup:
-            mixup = keras.layers.MixUp(recipe.mixup, seed=1000 * seed + epoch)
+            options = {"seed": 1000 * seed + epoch, "dtype": "float32"}
+            mixup = keras.layers.MixUp(recipe.mixup, **options)
         for start in range(0, len(order) - size + 1, size):
             rows = order[start : start + size]
             batch = {"images": data.x_train[rows], "labels": one_hot[data.y_train[rows]]}

@@ -56,6 +56,14 @@ def test_absent_package_and_failure_are_told_and_leave_the_others_alone(monkeypa
     assert told.count("load_cifar10, ours: failed: ") == told.count("no such folder") == 2
 
 
+def test_a_contestant_that_hangs_is_left_behind(monkeypatch, capsys):
+    only(monkeypatch, "load_cifar10, ours")
+    monkeypatch.setattr(bench, "LIMIT", 0.1)
+    *_, last = bench.run(images=512, rounds=1, only="one")
+    assert last == {"one": {"load_cifar10, ours": [None]}}
+    assert "no figure after 0.1 seconds" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("rounds", [1.5, 2.5])
 def test_interrupted_bench_keeps_its_finished_rounds(rounds, monkeypatch, tmp_path):
     turns = itertools.count()

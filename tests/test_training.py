@@ -222,6 +222,17 @@ def test_mixup_blends_images_and_labels(data):
     assert images.dtype == np.float32 and images.min() >= 0 and images.max() <= 255
 
 
+def test_mixup_trains_whatever_the_keras_wide_precision_is(data):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        recipe = replace(QUICK, mixup=0.2, augmentation=(("crop_flip", 2),))
+        run = train(recipe, data, epochs=2, verbose=0)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert np.isfinite(run.history["loss"]).all()
+
+
 def test_batches_go_through_all_images_in_a_new_order_each_epoch(data):
     batches = pipeline.training_batches(QUICK, data, seed=0, first_epoch=0)
     epochs = [np.concatenate([next(batches)[0] for _ in range(5)]) for _ in range(2)]
