@@ -185,9 +185,10 @@ class _State(keras.callbacks.Callback):
     def __init__(self, path: Path | None, identity: dict, augmentation: keras.Sequential):
         super().__init__()
         if path is not None:  # noticed after an epoch, it would cost that epoch
+            folder = path.parent
             with contextlib.suppress(OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir() or not os.access(path.parent, os.W_OK):
+                folder.mkdir(parents=True, exist_ok=True)
+            if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
                 raise ValueError(
                     "Expected resume as a file in a folder that can be written to. "
                     f"Received: {path}."
