@@ -63,12 +63,12 @@ def test_every_system_has_its_recipe_and_every_recipe_its_network():
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains(name, data):
     recipe = replace(RECIPES[name], batch_size=50)
-    run = train(recipe, data, epochs=1, verbose=0)
-    assert list(map(len, run.history.values())) == [1] * len(run.history)
+    run = train(recipe, data, epochs=2, verbose=0)  # one of small images, where it has any
+    assert list(map(len, run.history.values())) == [2] * len(run.history)
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} == set(run.history)
     assert np.isfinite(run.history["loss"][0]) and run.seconds > 0 < run.images_per_second
     assert run.model.predict(data.x_val[:7], verbose=0).shape == (7, 10)
-    assert (run.recipe.epochs, run.precision) == (1, "float32")
+    assert (run.recipe.epochs, run.precision) == (2, "float32")
 
 
 def test_training_learns():
