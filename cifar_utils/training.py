@@ -1,19 +1,12 @@
 """Train a network by a recipe, so that it can be interrupted at any moment and go on."""
 
-import contextlib
-import json
 import os
-import time
-import zipfile
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
-import numpy as np
-from keras import ops
 
-from cifar_utils.augmentation import PadCropFlip, build_augmentation
+from cifar_utils.augmentation import build_augmentation
 from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
 from cifar_utils.checks import check_labelled
 from cifar_utils.data import Cifar10, channel_statistics, fingerprint
@@ -22,6 +15,7 @@ from cifar_utils.models import build_model
 from cifar_utils.pipeline import training_input, validation_input
 from cifar_utils.recipe import Recipe
 from cifar_utils.recipes import RECIPES
+from cifar_utils.state import TrainingState
 
 __all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train"]
 
@@ -143,7 +137,7 @@ def train(
         "images": len(data.x_train),
         "validation": fingerprint(data.x_val, data.y_val) if len(data.x_val) else None,
     }
-    state = _State(Path(resume) if resume else None, identity, augmentation)
+    state = TrainingState(Path(resume) if resume else None, identity, augmentation)
     # All networks first, for an error after some epochs would come too late.
     phases = [(first, end, _at_side(model, side)) for first, end, side in recipe.phases()]
     for first_epoch, end, network in phases:
@@ -172,96 +166,6 @@ def train(
     speed = steps * recipe.batch_size * len(steady) / sum(steady)
     seconds = sum(state.history["seconds"])
     return Run(model, recipe, seed, state.history, seconds, speed, precision)
-
-
-class _State(keras.callbacks.Callback):
-    """Times the epochs and, given a file, keeps in it what is needed to go on.
-
-    Keras' ``BackupAndRestore`` writes weights and epoch to two files, one after the
-    other; killed between them, it would repeat an epoch. Here it is one file, renamed
-    into place.
-    """
-
-    def __init__(self, path: Path | None, identity: dict, augmentation: keras.Sequential):
-        super().__init__()
-        if path is not None:  # noticed after an epoch, it would cost that epoch
-            folder = path.parent
-            with contextlib.suppress(OSError):
-                folder.mkdir(parents=True, exist_ok=True)
-            if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-                raise ValueError(
-                    "Expected resume as a file in a folder that can be written to. "
-                    f"Received: {path}."
-                )
-        self.path, self.identity = path, identity
-        self.history: dict[str, list[float]] = {"seconds": []}
-        self.ended: float | None = None  # when the epoch before had been seen to
-        self.alternating = [a for a in augmentation.layers if isinstance(a, PadCropFlip)]
-
-    @property
-    def epochs_done(self) -> int:
-        return len(self.history["seconds"])
-
-    @staticmethod
-    def _variables(learner: keras.Model) -> list:
-        # Those of the layers include the states of all random number generators.
-        return [*learner.variables, *learner.optimizer.variables]
-
-    def restore(self, learner: keras.Model) -> None:
-        if self.path is None or not self.path.exists():
-            return
-        try:
-            with np.load(self.path) as kept:
-                found = json.loads(str(kept["about"]))
-                values = [kept[f"v{i}"] for i in range(len(kept.files) - 1)]
-            theirs = found["identity"]
-        except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError) as error:
-            raise ValueError(
-                f"Expected {self.path} to hold the state of a training. Received: a file that "
-                f"is damaged or another's ({error}). Remove it to start anew."
-            ) from None
-        other = [k for k in self.identity | theirs if self.identity.get(k) != theirs.get(k)]
-        if other:
-            wanted, received = ({k: a.get(k) for k in other} for a in (self.identity, theirs))
-            raise ValueError(
-                f"Expected {self.path} to hold the state of this training, {wanted}. "
-                f"Received: that of another, {received}. Remove the file to start anew."
-            )
-        variables = self._variables(learner)
-        if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
-            raise ValueError(
-                f"Expected {self.path} to hold the state of this network. Received: that of "
-                "another version of it. Remove the file to start anew."
-            )
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-        self.history = found["history"]
-
-    def on_epoch_begin(self, epoch, logs=None):
-        for layer in self.alternating:
-            layer.epoch.assign(epoch)
-        # What happens between two epochs is part of the second one.
-        self.seconds, self.start = None, self.ended or time.perf_counter()
-
-    def on_test_begin(self, logs=None):
-        self.seconds = time.perf_counter() - self.start
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = self.seconds or time.perf_counter() - self.start
-        for name, value in {**(logs or {}), "seconds": seconds}.items():
-            self.history.setdefault(name, []).append(float(value))
-        if self.path is not None:
-            self._keep()
-        self.ended = time.perf_counter()
-
-    def _keep(self) -> None:
-        arrays = {
-            f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(self._variables(self.model))
-        }
-        about = json.dumps({"identity": self.identity, "history": self.history})
-        half_written = self.path.with_name(f"{self.path.name}.part.npz")
-        np.savez(half_written, about=about, **arrays)
-        half_written.replace(self.path)
 
 
 def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:

@@ -19,6 +19,7 @@ from cifar_utils.data import channel_statistics, load_cifar10
 from cifar_utils.evaluation import predict_probabilities
 from cifar_utils.models import build_model, list_models
 from cifar_utils.recipes import Recipe
+from cifar_utils.state import TrainingState
 from cifar_utils.training import RECIPES, train
 
 BEST_PRECISION = training.best_precision
@@ -128,7 +129,7 @@ def test_killed_training_resumes_to_the_same_weights(precision, data, tmp_path, 
 
     # A whole training of the same schedule, cut to few epochs, gives the same weights.
     stop = StopAfter(done + 2)
-    monkeypatch.setattr(training._State, "on_epoch_end", stop.wrap(training._State.on_epoch_end))
+    monkeypatch.setattr(TrainingState, "on_epoch_end", stop.wrap(TrainingState.on_epoch_end))
     options = {"epochs": 200, "precision": precision, "verbose": 0}
     resumed = train(QUICK, data, 7, resume=state, **options)
     whole = train(QUICK, data, 7, **options)
@@ -189,7 +190,7 @@ def test_seconds_are_of_training_without_validation(data, monkeypatch):
     def slow(*_, **__):
         time.sleep(1)
 
-    monkeypatch.setattr(training._State, "on_test_batch_begin", slow)
+    monkeypatch.setattr(TrainingState, "on_test_batch_begin", slow)
     run = train(QUICK, data, epochs=3, verbose=0)
     assert max(run.history["seconds"][1:]) < 0.9
 
@@ -464,7 +465,7 @@ def test_small_images_at_first_then_whole_ones_train_the_same_weights(
     averaged = {"optimizer": "sgd", "lookahead": True, "learning_rate": 0.02}
     recipe = replace(QUICK, model="fast_cnn", sides=((0.4, 16),), **averaged)
     whole = train(recipe, data, verbose=0)
-    state, on_epoch_end = tmp_path / "state.npz", training._State.on_epoch_end
+    state, on_epoch_end = tmp_path / "state.npz", TrainingState.on_epoch_end
 
     def interrupted(callback, epoch, logs=None):
         on_epoch_end(callback, epoch, logs)
@@ -472,7 +473,7 @@ def test_small_images_at_first_then_whole_ones_train_the_same_weights(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._State, "on_epoch_end", interrupted)
+        patch.setattr(TrainingState, "on_epoch_end", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, data, resume=state, verbose=0)
     resumed = train(recipe, data, resume=state, verbose=0)

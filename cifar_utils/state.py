@@ -1,0 +1,121 @@
+"""What a training keeps after each epoch, so that it can go on where it was interrupted."""
+
+import contextlib
+import json
+import os
+import time
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NoReturn
+
+import keras
+import numpy as np
+from keras import ops
+
+from cifar_utils.augmentation import PadCropFlip
+
+
+class TrainingState(keras.callbacks.Callback):
+    """Times the epochs and, given a file, keeps in it what is needed to go on.
+
+    Keras' ``BackupAndRestore`` writes weights and epoch to two files, one after the
+    other; killed between them, it would repeat an epoch. Here it is one file, renamed
+    into place.
+
+    Parameters
+    ----------
+    path : path, optional
+        The file; without, nothing is kept.
+    identity : dict
+        What decides how the training ends, as JSON: a state of another is refused.
+    augmentation : keras.Sequential
+        Its alternating flips are told the epoch.
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        As in ``training.Run``.
+
+    Raises
+    ------
+    ValueError
+        If the file can't be written, before an epoch is lost to that.
+    """
+
+    def __init__(self, path: Path | None, identity: dict, augmentation: keras.Sequential):
+        super().__init__()
+        if path is not None:
+            folder = path.parent
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+            if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise ValueError(
+                    "Expected resume as a file in a folder that can be written to. "
+                    f"Received: {path}."
+                )
+        self.path, self.identity = path, identity
+        self.history: dict[str, list[float]] = {"seconds": []}
+        self.ended: float | None = None  # when the epoch before had been seen to
+        self.alternating = [a for a in augmentation.layers if isinstance(a, PadCropFlip)]
+
+    @property
+    def epochs_done(self) -> int:
+        return len(self.history["seconds"])
+
+    def restore(self, learner: keras.Model) -> None:
+        """Take over what the file holds, if there is one; ValueError if it is another's."""
+        if self.path is None or not self.path.exists():
+            return
+        try:
+            with np.load(self.path) as kept:
+                found = json.loads(str(kept["about"]))
+                values = [kept[f"v{i}"] for i in range(len(kept.files) - 1)]
+            theirs, history = found["identity"], found["history"]
+        except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError) as error:
+            self._refuse("a training", f"a file that is damaged or another's ({error})")
+        other = [k for k in self.identity | theirs if self.identity.get(k) != theirs.get(k)]
+        if other:
+            wanted, received = ({k: a.get(k) for k in other} for a in (self.identity, theirs))
+            self._refuse(f"this training, {wanted}", f"that of another, {received}")
+        variables = _variables(learner)
+        if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+            self._refuse("this network", "that of another version of it")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        self.history = history
+
+    def _refuse(self, wanted: str, received: str) -> NoReturn:
+        raise ValueError(
+            f"Expected {self.path} to hold the state of {wanted}. Received: {received}. "
+            "Remove the file to start anew."
+        ) from None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for layer in self.alternating:
+            layer.epoch.assign(epoch)
+        # What happens between two epochs is part of the second one.
+        self.seconds, self.start = None, self.ended or time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        self.seconds = time.perf_counter() - self.start
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self.seconds or time.perf_counter() - self.start
+        for name, value in {**(logs or {}), "seconds": seconds}.items():
+            self.history.setdefault(name, []).append(float(value))
+        if self.path is not None:
+            self._keep()
+        self.ended = time.perf_counter()
+
+    def _keep(self) -> None:
+        arrays = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(_variables(self.model))}
+        about = json.dumps({"identity": self.identity, "history": self.history})
+        half_written = self.path.with_name(f"{self.path.name}.part.npz")
+        np.savez(half_written, about=about, **arrays)
+        half_written.replace(self.path)
+
+
+def _variables(learner: keras.Model) -> list:
+    # Those of the layers include the states of all random number generators.
+    return [*learner.variables, *learner.optimizer.variables]
