@@ -105,9 +105,17 @@ def _names(runs: list[Group]) -> list[str]:
 
 
 def plot_curves(runs: list[Group]) -> Axes:
-    """Validation accuracy after each epoch: mean and range of the seeds."""
+    """Validation accuracy after each epoch: mean and range of the seeds.
+
+    Runs of other epochs than their recipe's are left out.
+    """
     _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
-    validated = [run for run in runs if run.mean("val_accuracy")]
+    validated = [
+        run
+        for run in runs
+        if run.mean("val_accuracy")
+        and run.first["settings"].get("epochs") in (None, run.first["epochs"])
+    ]
     marks, lines = cycle("osD^vP*"), cycle(("-", "--", "-.", ":"))  # colours come again after ten
     for run, label, mark, line in zip(validated, _names(validated), marks, lines, strict=False):
         curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])

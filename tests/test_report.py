@@ -186,6 +186,9 @@ def test_no_two_curves_look_alike(tmp_path):
     ax = charts.plot_curves(report.groups(tmp_path))
     looks = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
     assert len(ax.lines) == len(looks) == 14
+    shortened = make_record("recipe1", epochs=2, settings={"epochs": 3})
+    ledger.write_record(shortened, tmp_path)
+    assert len(charts.plot_curves(report.groups(tmp_path)).lines) == 14
 
 
 def test_results_outside_a_checkout_are_refused(tmp_path, monkeypatch, capsys):
