@@ -334,7 +334,7 @@ def test_damaged_state_is_named_and_refused(damage, data, tmp_path):
     train(QUICK, data, epochs=1, resume=state, verbose=0)
     assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
     state.write_bytes(state.read_bytes()[:-500] if damage is None else damage)
-    with pytest.raises(ValueError, match=r"state.npz to hold the state.*Remove it to start anew"):
+    with pytest.raises(ValueError, match=r"state.npz to hold the state.*Remove the file to start"):
         train(QUICK, data, epochs=1, resume=state, verbose=0)
 
 
