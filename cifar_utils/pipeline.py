@@ -44,6 +44,16 @@ def training_input(recipe: Recipe, data: Cifar10, seed: int, first_epoch: int):
     return untuned(dataset)
 
 
+def steps_per_epoch(recipe: Recipe, data: Cifar10) -> int:
+    """How many whole batches there are; ValueError if there is none."""
+    if len(data.x_train) < recipe.batch_size:
+        raise ValueError(
+            f"Expected at least {recipe.batch_size} training images, a batch. "
+            f"Received: {len(data.x_train)} images."
+        )
+    return len(data.x_train) // recipe.batch_size
+
+
 def validation_input(data: Cifar10) -> dict:
     """Arguments of ``fit`` by which it sees all validation images after each epoch.
 
@@ -104,11 +114,7 @@ def training_batches(
     """
     one_hot = np.eye(NUM_CLASSES, dtype=np.float32)
     size = recipe.batch_size
-    if len(data.x_train) < size:
-        raise ValueError(
-            f"Expected at least {size} training images, a batch. "
-            f"Received: {len(data.x_train)} images."
-        )
+    steps_per_epoch(recipe, data)  # without a batch, the loop below would never yield
     for epoch in itertools.count(first_epoch):
         order = np.random.default_rng([seed, epoch]).permutation(len(data.x_train))
         if recipe.mixup:

@@ -12,7 +12,7 @@ from cifar_utils.checks import check_labelled
 from cifar_utils.data import Cifar10, channel_statistics, fingerprint
 from cifar_utils.initialization import initialize
 from cifar_utils.models import build_model
-from cifar_utils.pipeline import training_input, validation_input
+from cifar_utils.pipeline import steps_per_epoch, training_input, validation_input
 from cifar_utils.recipe import Recipe
 from cifar_utils.recipes import RECIPES
 from cifar_utils.state import TrainingState
@@ -110,12 +110,7 @@ def train(
         be written.
     """
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-    steps = len(data.x_train) // recipe.batch_size
-    if not steps:
-        raise ValueError(
-            f"Expected at least {recipe.batch_size} training images, a batch. "
-            f"Received: {len(data.x_train)} images."
-        )
+    steps = steps_per_epoch(recipe, data)
     form = NUM_CLASSES, IMAGE_SHAPE
     data = replace(data, y_train=check_labelled(data.x_train, data.y_train, *form))
     if len(data.x_val) or len(data.y_val):
