@@ -45,6 +45,16 @@ def closed_figures():
 
 
 @pytest.fixture
+def set_precision():
+    """Function (policy): set Keras' global precision, until the test ends."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture
 def real_folder() -> Path:
     if not REAL_FOLDER:
         pytest.skip("needs CIFAR10_DIR")

@@ -3,7 +3,6 @@
 import itertools
 from dataclasses import replace
 
-import keras
 import pytest
 
 from cifar_utils import __main__, bench, ledger, training_speed
@@ -34,14 +33,11 @@ def test_contestant_gives_a_figure_in_each_round(label, monkeypatch, capsys):
      "fast_cnn, 8 epochs", "s3's ten epochs, stock Keras, fit on arrays",
      "s2's 150 epochs (from two), stock Keras"],
 )  # fmt: skip
+@pytest.mark.usefixtures("set_precision")  # a contestant sets it and leaves it, as in a process
 def test_contestants_that_train_give_a_figure(label, monkeypatch):
     monkeypatch.setattr(training_speed, "ALL_IMAGES", 256)
-    before = keras.config.dtype_policy()
-    try:
-        (contestant,) = [c for c in CONTESTANTS if c.label == label]
-        assert contestant.measure(256) > 0
-    finally:  # what a process of its own would do
-        keras.config.set_dtype_policy(before)
+    (contestant,) = [c for c in CONTESTANTS if c.label == label]
+    assert contestant.measure(256) > 0
 
 
 def test_absent_package_and_failure_are_told_and_leave_the_others_alone(monkeypatch, capsys):

@@ -50,14 +50,12 @@ def test_layer_that_only_whitens_is_frozen(name, frozen, images):
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_filters_are_the_same_under_half_precision(precision, images):
+def test_filters_are_the_same_under_half_precision(precision, images, set_precision):
     kernels = []
     for policy in ("float32", precision):
-        keras.config.set_dtype_policy(policy)
-        try:
-            model = build_model("plain_cnn", statistics=([0.5] * 3, [0.25] * 3))
-        finally:
-            keras.config.set_dtype_policy("float32")
+        set_precision(policy)
+        model = build_model("plain_cnn", statistics=([0.5] * 3, [0.25] * 3))
+        set_precision("float32")
         initialize(model, images)
         kernels.append(np.abs(convolutions(model)[0].kernel.numpy()))  # signs are by chance
     np.testing.assert_allclose(kernels[1][..., :6], kernels[0][..., :6], atol=0.02)

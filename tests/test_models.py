@@ -91,13 +91,9 @@ def test_model_loads_from_a_file_with_the_same_outputs(name, pixels, tmp_path):
     np.testing.assert_allclose(loaded(pixels), model(pixels), atol=1e-6)
 
 
-def test_logits_are_float32_under_mixed_precision():
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = build_model("valid_cnn")
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
+def test_logits_are_float32_under_mixed_precision(set_precision):
+    set_precision("mixed_bfloat16")
+    model = build_model("valid_cnn")
     assert model.output.dtype == "float32"
     assert model.get_layer("stage2_conv1").compute_dtype == "bfloat16"
 
@@ -187,13 +183,20 @@ np.save(sys.argv[2], model.predict(np.load(sys.argv[3]), verbose=0))
 """
 
 
-def test_fast_network_gives_the_same_outputs_in_a_fresh_process(pixels, tmp_path):
-    model, model_file = build_model("fast_cnn"), tmp_path / "model.keras"
-    images, outputs = tmp_path / "images.npy", tmp_path / "outputs.npy"
+def outputs_in_a_fresh_process(model, pixels, folder):
+    """What a network gives that was saved in a folder and loaded by another process."""
+    model_file = folder / "model.keras"
+    images, outputs = folder / "images.npy", folder / "outputs.npy"
     model.save(model_file)
     np.save(images, pixels)
     subprocess.run([sys.executable, "-c", LOAD, model_file, outputs, images], check=True)
-    np.testing.assert_array_equal(np.load(outputs), model.predict(pixels, verbose=0))
+    return np.load(outputs)
+
+
+def test_fast_network_gives_the_same_outputs_in_a_fresh_process(pixels, tmp_path):
+    model = build_model("fast_cnn")
+    outputs = outputs_in_a_fresh_process(model, pixels, tmp_path)
+    np.testing.assert_array_equal(outputs, model.predict(pixels, verbose=0))
 
 
 def test_dropout_rates_may_be_an_array():

@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from test_models import outputs_in_a_fresh_process
 
 from cifar_utils import pipeline, training
 from cifar_utils.data import channel_statistics, load_cifar10
@@ -198,14 +199,8 @@ def test_seconds_are_of_training_without_validation(data, monkeypatch):
 def test_trained_network_is_saved_and_loaded_elsewhere(data, tmp_path):
     recipe = replace(RECIPES["fast_cnn"], batch_size=50, epochs=3)
     run = train(recipe, data, precision="mixed_bfloat16", verbose=0)
-    run.model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "images.npy", data.x_val)
-    load = "import cifar_utils.layers, keras, numpy as np\n"
-    load += "model = keras.saving.load_model('model.keras')\n"
-    load += "np.save('logits.npy', model.predict(np.load('images.npy'), verbose=0))"
-    subprocess.run([sys.executable, "-c", load], cwd=tmp_path, check=True)
-    expected = run.model.predict(data.x_val, verbose=0)
-    np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), expected)
+    outputs = outputs_in_a_fresh_process(run.model, data.x_val, tmp_path)
+    np.testing.assert_array_equal(outputs, run.model.predict(data.x_val, verbose=0))
 
 
 def test_batches_of_too_few_images_are_refused(data):
@@ -223,14 +218,10 @@ def test_mixup_blends_images_and_labels(data):
     assert images.dtype == np.float32 and images.min() >= 0 and images.max() <= 255
 
 
-def test_mixup_trains_whatever_the_keras_wide_precision_is(data):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        recipe = replace(QUICK, mixup=0.2, augmentation=(("crop_flip", 2),))
-        run = train(recipe, data, epochs=2, verbose=0)
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_mixup_trains_whatever_the_keras_wide_precision_is(data, set_precision):
+    set_precision("mixed_bfloat16")
+    recipe = replace(QUICK, mixup=0.2, augmentation=(("crop_flip", 2),))
+    run = train(recipe, data, epochs=2, verbose=0)
     assert np.isfinite(run.history["loss"]).all()
 
 
@@ -334,7 +325,8 @@ def test_damaged_state_is_named_and_refused(damage, data, tmp_path):
     train(QUICK, data, epochs=1, resume=state, verbose=0)
     assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
     state.write_bytes(state.read_bytes()[:-500] if damage is None else damage)
-    with pytest.raises(ValueError, match=r"state.npz to hold the state.*Remove the file to start"):
+    message = r"state.npz to hold the state.*Remove the file to start anew"
+    with pytest.raises(ValueError, match=message):
         train(QUICK, data, epochs=1, resume=state, verbose=0)
 
 
