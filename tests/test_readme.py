@@ -78,7 +78,7 @@ def test_counts_of_the_networks_are_those_that_tests_check():
 
 def test_modules_import_only_from_those_above_them():
     (order,) = re.findall(
-        r"only from those above it\s\((.*?)\),\ssays", text("CONTRIBUTING.md"), re.S
+        r"only from those above it\s\((.*?)\), says", text("CONTRIBUTING.md"), re.S
     )
     order = ["__init__", *re.findall(r"`(\w+)`", order), "__main__"]
     modules = {path.stem: path for path in (ROOT / "cifar_utils").glob("*.py")}
