@@ -24,6 +24,7 @@ class PadCropFlip(keras.layers.Layer):
 
     The same as padding by reflection and cropping at random, without making the
     padded images: the layer computes where each pixel comes from and collects them.
+    It takes images of shape (n, height, width, channels), any dtype, and keeps both.
 
     Parameters
     ----------
@@ -44,8 +45,7 @@ class PadCropFlip(keras.layers.Layer):
     ------
     ValueError
         If the padding is no whole number from 0, there is no such way to flip, or, when the
-        layer is first called, the images are not of shape (n, height, width, channels), any
-        dtype, with sides larger than the padding. What comes out is of that shape and dtype.
+        layer is first called, the images have another shape or sides no larger than the padding.
 
     References
     ----------

@@ -90,13 +90,14 @@ def _add_legend(ax: Axes, title: str | None = None) -> None:
 def _names(runs: list[Group]) -> list[str]:
     """Each group's recipe, and what tells groups apart; the machine, where there are several."""
     counts = [run.first["data"]["train_images"] for run in runs]
+    usual = max(counts, key=counts.count, default=None)
     names = []
     for run in runs:
         name = run.first["recipe"]
         same = [other for other in runs if other.first["recipe"] == name]
         if len({other.first["epochs"] for other in same}) > 1:
             name += f", {run.first['epochs']} epochs"
-        if (count := run.first["data"]["train_images"]) != max(counts, key=counts.count):
+        if (count := run.first["data"]["train_images"]) != usual:
             name += f", {count:,} images"
         if len({other.device for other in runs}) > 1:
             name += f"\non {run.device}"
