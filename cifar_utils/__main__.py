@@ -5,11 +5,12 @@ import os
 import sys
 from pathlib import Path
 
-from cifar_utils import cache, quiet_stderr
-from cifar_utils.bench import group_names
+from cifar_utils.notebook import quiet_stderr
+from cifar_utils.dataset import cache
+from cifar_utils.experiments.bench import group_names
 from cifar_utils.checks import check_count
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
-from cifar_utils.ledger import (
+from cifar_utils.experiments.ledger import (
     default_folder,
     hardware,
     read_records,
@@ -17,7 +18,7 @@ from cifar_utils.ledger import (
     versions,
     write_record,
 )
-from cifar_utils.storage import FOLDER
+from cifar_utils.dataset.storage import FOLDER
 
 
 def show_data(options: argparse.Namespace) -> None:
@@ -52,7 +53,7 @@ def run_recipe(options: argparse.Namespace) -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_stderr():
-        from cifar_utils.experiment import run_seed
+        from cifar_utils.experiments.run import run_seed
         from cifar_utils.recipes import find_recipe
         from cifar_utils.training import best_precision
 
@@ -77,10 +78,10 @@ def run_recipe(options: argparse.Namespace) -> None:
 
 def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; keep a record, unless only a part is measured."""
-    from cifar_utils import bench
-    from cifar_utils.charts import draw
-    from cifar_utils.report import speed_table
-    from cifar_utils.training_speed import BATCH, EPOCHS
+    from cifar_utils.experiments import bench
+    from cifar_utils.experiments.charts import draw
+    from cifar_utils.experiments.tables import speed_table
+    from cifar_utils.experiments.training_speed import BATCH, EPOCHS
 
     record = {
         "kind": "bench",
@@ -108,8 +109,8 @@ def run_bench(options: argparse.Namespace) -> None:
 
 def render_results(options: argparse.Namespace) -> None:
     """Write the README's tables and the figures anew from the ledger."""
-    from cifar_utils.charts import draw
-    from cifar_utils.report import render_tables, tables
+    from cifar_utils.experiments.charts import draw
+    from cifar_utils.experiments.tables import render_tables, tables
 
     readme = Path("README.md")
     if not read_records(options.results):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from cifar_utils.layers import FusedBatchNormalization, SmallMapConv2D
+from cifar_utils.fast.layers import FusedBatchNormalization, SmallMapConv2D
 
 IMAGE_SHAPE = (32, 32, 3)
 NUM_CLASSES = 10

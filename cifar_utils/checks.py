@@ -1,6 +1,7 @@
 """What functions of several modules demand of their arguments, and the errors that say so."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -97,3 +98,15 @@ def check_probabilities(probabilities: np.ndarray, classes: int | None = None) -
             f"{sums.max():.3g}. Apply softmax to logits first."
         )
     return array
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """The error to raise for a name that is not among the known ones; it names the near ones.
+
+    >>> print(unknown_name("model", "resnet2", ["resnet20", "plain20"]))
+    Expected a model of ['resnet20', 'plain20']. Received: 'resnet2'. Did you mean 'resnet20'?
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=2, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return ValueError(f"Expected a {kind} of {known}. Received: {name!r}.{hint}")

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cifar_utils.cache import cifar10h_file, fetch_cifar10, find_cifar10, read_cifar10
+from cifar_utils.dataset.cache import cifar10h_file, fetch_cifar10, find_cifar10, read_cifar10
 from cifar_utils.checks import check_count, check_images, check_sources
-from cifar_utils.storage import DatasetError, fingerprint
+from cifar_utils.dataset.storage import DatasetError, fingerprint
 
 __all__ = [
     "CLASS_NAMES",
@@ -38,6 +38,8 @@ CLASS_NAMES = (
     "airplane", "automobile", "bird", "cat", "deer",
     "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
+NUM_CLASSES = len(CLASS_NAMES)
+IMAGE_SHAPE = (32, 32, 3)  # rows, columns, channels
 SYNTHETIC = "synthetic stand-in"
 
 
@@ -286,7 +288,7 @@ def _read(
     folder = _resolve(source, data_dir, sources)
     if folder is not None:
         return read_cifar10(folder, split, sources, named=data_dir is not None)
-    from cifar_utils.synthetic import draw_images
+    from cifar_utils.dataset.synthetic import draw_images
 
     print(
         f"Note: these are drawn pictures, a {SYNTHETIC} for CIFAR-10. "

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import layers
 
-from cifar_utils import blocks, unknown_name
+from cifar_utils import blocks
+from cifar_utils.checks import unknown_name
 from cifar_utils.blocks import Statistics
 
 # A moving average over the last ten batches or so. Keras' default of 0.99 looks back

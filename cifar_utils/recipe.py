@@ -148,7 +148,7 @@ class Recipe:
         """The optimiser for a training of so many steps."""
         import keras
 
-        from cifar_utils.optimizers import LinearRise, LookaheadSGD
+        from cifar_utils.fast.optimizers import LinearRise, LookaheadSGD
 
         rate = self.learning_rate
         if self.schedule == "cosine":

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from cifar_utils import unknown_name
+from cifar_utils.checks import unknown_name
 from cifar_utils.recipe import Recipe
 
 CLASSICAL = (("flip", 0.0), ("shift", 0.1), ("rotation", 15.0))

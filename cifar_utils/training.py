@@ -10,12 +10,12 @@ from cifar_utils.augmentation import build_augmentation
 from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
 from cifar_utils.checks import check_labelled
 from cifar_utils.data import Cifar10, channel_statistics, fingerprint
-from cifar_utils.initialization import initialize
+from cifar_utils.fast.whitening import initialize
 from cifar_utils.models import build_model
-from cifar_utils.pipeline import steps_per_epoch, training_input, validation_input
+from cifar_utils.fast.pipeline import steps_per_epoch, training_input, validation_input
 from cifar_utils.recipe import Recipe
 from cifar_utils.recipes import RECIPES
-from cifar_utils.state import TrainingState
+from cifar_utils.fast.resume import TrainingState
 
 __all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train"]
 

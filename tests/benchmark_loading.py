@@ -15,7 +15,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from cifar_utils import cache, storage
+from cifar_utils.dataset import cache
+from cifar_utils.dataset import storage
 from cifar_utils.data import find_cifar10
 
 LOAD = """

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from cifar_utils import storage
+from cifar_utils.dataset import storage
 
 REAL_FOLDER = os.environ.get("CIFAR10_DIR")  # before the fixture below takes it away
 ROWS = 100  # images in each file of a small folder, ten of each class

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from cifar_utils.augmentation import PadCropFlip, build_augmentation
-from cifar_utils.synthetic import draw_images
+from cifar_utils.dataset.synthetic import draw_images
 
 TRANSFORMS = {
     "crop": 4, "crop_flip": 4, "crop_alternating_flip": 4, "flip": 0,

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from cifar_utils import __main__, bench, ledger, training_speed
-from cifar_utils.contestants import CONTESTANTS
+from cifar_utils import __main__
+from cifar_utils.experiments import bench
+from cifar_utils.experiments import ledger
+from cifar_utils.experiments import training_speed
+from cifar_utils.experiments.contestants import CONTESTANTS
 from cifar_utils.data import load_cifar10
 
 

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from cifar_utils import fetch, storage
+from cifar_utils.dataset import fetch
+from cifar_utils.dataset import storage
 from cifar_utils.__main__ import main
 from cifar_utils.data import (
     CLASS_NAMES,
@@ -188,7 +189,7 @@ def test_ten_class_names():
 def test_imports_leave_tensorflow_and_keras_out():
     code = (
         "import sys, cifar_utils.data, cifar_utils.evaluation, cifar_utils.plotting, "
-        "cifar_utils.ledger, cifar_utils.synthetic, cifar_utils.storage; "
+        "cifar_utils.experiments.ledger, cifar_utils.dataset.synthetic, cifar_utils.dataset.storage; "
         "print(*{'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

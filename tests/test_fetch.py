@@ -23,7 +23,11 @@ from damage import damage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cifar_utils import cache, data, fetch, inventory, storage
+from cifar_utils import data
+from cifar_utils.dataset import cache
+from cifar_utils.dataset import fetch
+from cifar_utils.dataset import inventory
+from cifar_utils.dataset import storage
 from cifar_utils.__main__ import main
 from cifar_utils.data import (
     DatasetError,
@@ -691,7 +695,9 @@ def test_read_only_cache_is_read_and_an_empty_one_named(small, archive, monkeypa
 CHILD = """
 import itertools, sys, time
 from pathlib import Path
-from cifar_utils import cache, fetch, storage
+from cifar_utils.dataset import cache
+from cifar_utils.dataset import fetch
+from cifar_utils.dataset import storage
 from cifar_utils.data import fingerprint, load_cifar10
 sha256, size, source, rows, stage, marker = sys.argv[1:]
 storage.ROWS = int(rows)

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from cifar_utils.initialization import initialize, whitening_filters
+from cifar_utils.fast.whitening import initialize, whitening_filters
 from cifar_utils.models import build_model
-from cifar_utils.synthetic import draw_images
+from cifar_utils.dataset.synthetic import draw_images
 
 
 @pytest.fixture(scope="module")

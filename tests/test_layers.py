@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cifar_utils.layers import FusedBatchNormalization, SmallMapConv2D, with_stock_layers
+from cifar_utils.fast.layers import FusedBatchNormalization, SmallMapConv2D, with_stock_layers
 from cifar_utils.models import build_model
 
 TOLERANCE = {"float32": 2e-5, "mixed_bfloat16": 3e-2}

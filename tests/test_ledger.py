@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cifar_utils
-from cifar_utils.ledger import (
+from cifar_utils.experiments.ledger import (
     FIELDS,
     LedgerError,
     hardware,

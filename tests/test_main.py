@@ -3,7 +3,7 @@
 import pytest
 
 from cifar_utils.__main__ import main
-from cifar_utils.ledger import read_records
+from cifar_utils.experiments.ledger import read_records
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def test_images_of_another_shape_are_refused(shape):
 
 LOAD = """
 import sys, keras, numpy as np
-import cifar_utils.layers
+import cifar_utils.fast.layers
 model = keras.saving.load_model(sys.argv[1])
 np.save(sys.argv[2], model.predict(np.load(sys.argv[3]), verbose=0))
 """

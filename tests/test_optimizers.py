@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from cifar_utils.optimizers import LinearRise, LookaheadSGD
+from cifar_utils.fast.optimizers import LinearRise, LookaheadSGD
 
 
 def test_rate_rises_in_a_line_and_then_follows_the_other_schedule():

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_utils import charts, ledger, report
+from cifar_utils.experiments import charts
+from cifar_utils.experiments import ledger
+from cifar_utils.experiments import tables as report
 from cifar_utils.__main__ import main
 from cifar_utils.training import RECIPES
 

@@ -13,10 +13,10 @@ import pytest
 from damage import damage
 from hypothesis import HealthCheck, given, settings
 
-from cifar_utils import storage
-from cifar_utils.cache import find_cifar10
+from cifar_utils.dataset import storage
+from cifar_utils.dataset.cache import find_cifar10
 from cifar_utils.data import load_cifar10
-from cifar_utils.storage import DatasetError, read_split
+from cifar_utils.dataset.storage import DatasetError, read_split
 
 KERAS_CACHES = [
     "datasets/cifar-10-batches-py-target/cifar-10-batches-py",

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.models import build_model
-from cifar_utils.synthetic import SHAPES, draw_images
+from cifar_utils.dataset.synthetic import SHAPES, draw_images
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from test_models import outputs_in_a_fresh_process
 
-from cifar_utils import pipeline, training
+from cifar_utils import training
+from cifar_utils.fast import pipeline
 from cifar_utils.data import channel_statistics, load_cifar10
 from cifar_utils.evaluation import predict_probabilities
 from cifar_utils.models import build_model, list_models
 from cifar_utils.recipes import Recipe
-from cifar_utils.state import TrainingState
+from cifar_utils.fast.resume import TrainingState
 from cifar_utils.training import RECIPES, train
 
 BEST_PRECISION = training.best_precision

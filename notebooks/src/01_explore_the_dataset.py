@@ -53,7 +53,7 @@ from cifar_utils.data import (
     profile,
 )
 from cifar_utils.evaluation import accuracy_interval
-from cifar_utils.ledger import hardware, versions
+from cifar_utils.experiments.ledger import hardware, versions
 from cifar_utils.plotting import label_source, plot_images
 
 # %%

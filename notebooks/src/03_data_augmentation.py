@@ -45,7 +45,7 @@ import time
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from cifar_utils import quiet_stderr
+from cifar_utils.notebook import quiet_stderr
 
 with quiet_stderr():
     import keras
@@ -61,7 +61,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cifar_utils import evaluation, ledger, plotting
+from cifar_utils import evaluation, plotting
+from cifar_utils.experiments import ledger
 from cifar_utils.augmentation import PadCropFlip, build_augmentation
 from cifar_utils.data import load_cifar10, load_cifar10_test, profile
 from cifar_utils.models import build_model

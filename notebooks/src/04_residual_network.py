@@ -45,7 +45,7 @@ import time
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from cifar_utils import quiet_stderr
+from cifar_utils.notebook import quiet_stderr
 
 with quiet_stderr():
     import keras
@@ -62,10 +62,11 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from cifar_utils import evaluation, ledger, plotting
+from cifar_utils import evaluation, plotting
+from cifar_utils.experiments import ledger
 from cifar_utils.data import CLASS_NAMES, load_cifar10, load_cifar10_test, profile
 from cifar_utils.models import build_model
-from cifar_utils.pipeline import untuned
+from cifar_utils.fast.pipeline import untuned
 from cifar_utils.training import RECIPES, train
 
 # %%

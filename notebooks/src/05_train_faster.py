@@ -45,7 +45,7 @@ import os
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # see section 2
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from cifar_utils import quiet_stderr
+from cifar_utils.notebook import quiet_stderr
 
 with quiet_stderr():
     import keras
@@ -65,14 +65,17 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from cifar_utils import augmentation, evaluation, initialization, ledger, optimizers
+from cifar_utils import augmentation, evaluation
+from cifar_utils.fast import whitening as initialization
+from cifar_utils.experiments import ledger
+from cifar_utils.fast import optimizers
 from cifar_utils.data import (
     channel_statistics,
     load_cifar10,
     load_cifar10_test,
     profile,
 )
-from cifar_utils.layers import (
+from cifar_utils.fast.layers import (
     FusedBatchNormalization,
     SmallMapConv2D,
     with_stock_layers,

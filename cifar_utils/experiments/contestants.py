@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from cifar_utils.training_speed import (
+from cifar_utils.experiments.training_speed import (
     BATCH,
     NETWORK,
     S2_EPOCHS,
@@ -92,7 +92,7 @@ def _load_keras(_: int) -> float:
     from keras.src.datasets.cifar import load_batch
 
     from cifar_utils.data import find_cifar10
-    from cifar_utils.storage import BATCHES
+    from cifar_utils.dataset.storage import BATCHES
 
     folder = find_cifar10()
     start = time.perf_counter()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cifar_utils.contestants import UNITS
+from cifar_utils.experiments.contestants import UNITS
 from cifar_utils.data import SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
-from cifar_utils.ledger import LedgerError, read_records
+from cifar_utils.experiments.ledger import LedgerError, read_records
 from cifar_utils.recipe import WHOLE, phases
 
 # Tag, network, what its author claims, the recipe that is theirs.

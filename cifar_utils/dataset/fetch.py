@@ -18,7 +18,7 @@ import requests
 import urllib3
 from tqdm.auto import tqdm
 
-from cifar_utils.storage import Remote, sha256_of
+from cifar_utils.dataset.storage import Remote, sha256_of
 
 CHUNK = 1 << 16
 HOPELESS = range(400, 500)  # answers that will be the same the next time, but for these:

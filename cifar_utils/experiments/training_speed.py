@@ -54,7 +54,7 @@ def keras_fit(
     """
     import keras
 
-    from cifar_utils import layers
+    from cifar_utils.fast import layers
     from cifar_utils.models import build_model
     from cifar_utils.training import best_precision
 
@@ -72,7 +72,7 @@ def _seconds_of_fit(model, x, y, batch: int, *, own_input: bool) -> float:
     """Seconds of a few epochs, after a first step, which builds the graph."""
     import tensorflow as tf
 
-    from cifar_utils.pipeline import untuned
+    from cifar_utils.fast.pipeline import untuned
 
     model.fit(x[:batch], y[:batch], batch, verbose=0)
     start = time.perf_counter()
@@ -160,7 +160,7 @@ def _stock(recipe):
     import keras
 
     from cifar_utils.augmentation import build_augmentation
-    from cifar_utils.layers import with_stock_layers
+    from cifar_utils.fast.layers import with_stock_layers
     from cifar_utils.models import build_model
 
     transforms = build_augmentation(recipe.augmentation)

@@ -11,7 +11,7 @@ from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
 from cifar_utils.checks import check_labelled
 from cifar_utils.data import Cifar10, fingerprint
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
-from cifar_utils.ledger import checksum, hardware, read_records, revision, versions, write_record
+from cifar_utils.experiments.ledger import checksum, hardware, read_records, revision, versions, write_record
 from cifar_utils.recipes import find_recipe
 from cifar_utils.training import Run, best_precision, has_gpu, train
 

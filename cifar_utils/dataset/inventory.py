@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cifar_utils.storage import BATCHES, missing, sha256_of
+from cifar_utils.dataset.storage import BATCHES, missing, sha256_of
 
 LIST = ".cifar_utils"  # a SHA-256, and the JSON that it is of
 

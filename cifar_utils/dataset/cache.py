@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cifar_utils import storage
-from cifar_utils.inventory import LIST, changed_files, file_states, is_sound, read_list, write_list
-from cifar_utils.storage import (
+from cifar_utils.dataset import storage
+from cifar_utils.dataset.inventory import LIST, changed_files, file_states, is_sound, read_list, write_list
+from cifar_utils.dataset.storage import (
     BATCHES,
     FILES,
     FOLDER,
@@ -216,7 +216,7 @@ def _changing(cache: Path, remote: Remote | None = None):
 def _fetch(
     remote: Remote, path: Path, sources: Sequence[str] | None, others: dict[str, str] | None = None
 ) -> None:
-    from cifar_utils.fetch import FetchError, fetch
+    from cifar_utils.dataset.fetch import FetchError, fetch
 
     try:
         fetch(remote, path, sources)

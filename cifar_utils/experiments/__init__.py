@@ -1,0 +1,1 @@
+"""The lab: measured runs, their ledger, its tables and charts, and the benchmark."""

@@ -1,0 +1,1 @@
+"""What makes training fast: faster layers, whitening, optimisers, input, precision, resuming."""
