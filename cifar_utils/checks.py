@@ -14,17 +14,17 @@ def check_count(name: str, value: int, lowest: int = 1, multiple: int = 1) -> No
         raise ValueError(f"Expected {name} to be {what}, {lowest} or more. Received: {value!r}.")
 
 
-def check_sources(sources: Sequence[str] | None) -> None:
-    """Raise ValueError unless `sources` is None or a list of one URL at least."""
-    if sources is None:
+def check_mirrors(mirrors: Sequence[str] | None) -> None:
+    """Raise ValueError unless `mirrors` is None or a list of one URL at least."""
+    if mirrors is None:
         return
-    listed = isinstance(sources, (list, tuple)) and len(sources) > 0
+    listed = isinstance(mirrors, (list, tuple)) and len(mirrors) > 0
     if not listed or not all(
-        isinstance(s, str) and s.startswith(("http://", "https://")) for s in sources
+        isinstance(m, str) and m.startswith(("http://", "https://")) for m in mirrors
     ):
         raise ValueError(
-            "Expected sources as a list of URLs that begin with http:// or https://. "
-            f"Received: {sources!r}."
+            "Expected mirrors as a list of URLs that begin with http:// or https://. "
+            f"Received: {mirrors!r}."
         )
 
 

@@ -12,16 +12,23 @@ opens it by accident: look at them once, at the end, when every choice is made.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from cifar_utils.dataset.cache import cifar10h_file, fetch_cifar10, find_cifar10, read_cifar10
-from cifar_utils.checks import check_count, check_images, check_sources
-from cifar_utils.dataset.storage import DatasetError, fingerprint
+from cifar_utils.checks import check_count, check_images, check_mirrors
+from cifar_utils.dataset.cache import cifar10h_file, find_cifar10, read_cifar10
+from cifar_utils.dataset.files import (
+    CLASS_NAMES,
+    IMAGE_SHAPE,
+    NUM_CLASSES,
+    DatasetError,
+    fingerprint,
+)
 
 __all__ = [
     "CLASS_NAMES",
+    "IMAGE_SHAPE",
+    "NUM_CLASSES",
     "SYNTHETIC",
     "Cifar10",
     "DatasetError",
@@ -31,15 +38,8 @@ __all__ = [
     "load_cifar10",
     "load_cifar10_test",
     "load_cifar10h",
-    "profile",
 ]
 
-CLASS_NAMES = (
-    "airplane", "automobile", "bird", "cat", "deer",
-    "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
-NUM_CLASSES = len(CLASS_NAMES)
-IMAGE_SHAPE = (32, 32, 3)  # rows, columns, channels
 SYNTHETIC = "synthetic stand-in"
 
 
@@ -74,7 +74,7 @@ def load_cifar10(
     val_size: int = 5_000,
     seed: int = 0,
     limit: int | None = None,
-    sources: Sequence[str] | None = None,
+    mirrors: Sequence[str] | None = None,
 ) -> Cifar10:
     """Load the training images, a part of them set aside for validation.
 
@@ -88,14 +88,15 @@ def load_cifar10(
         environment variable ``CIFAR_UTILS_SOURCE`` if set, else ``"cifar10"``; with a
         ``data_dir``, always the latter.
     data_dir : path, optional
-        A folder with the official ``cifar-10-batches-py`` files, or its parent.
+        A folder with the official ``cifar-10-batches-py`` files, or its parent; or what
+        :func:`find_cifar10` returned.
     val_size : int
         Validation images; the same number of each class, so a multiple of ten.
     seed : int
         Chooses which images are set aside. The same seed gives the same split.
     limit : int, optional
         Keep at most this many training images, the same number of each class.
-    sources : sequence of str, optional
+    mirrors : sequence of str, optional
         URLs to download the official archive from, instead of the known ones. Whatever
         they deliver must have its SHA-256.
 
@@ -122,7 +123,7 @@ def load_cifar10(
     if limit is not None:
         check_count("limit", limit, lowest=10, multiple=10)
     wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
-    images, labels, name, digest = _read("train", wanted, source, data_dir, sources)
+    images, labels, name, digest = _read("train", wanted, source, data_dir, mirrors)
     train, val = _stratified_split(labels, val_size, seed, limit)
     x_val, y_val, y_train = images[val], labels[val], labels[train]
     # Move the training rows to the front of the array they are in, then give back the
@@ -138,13 +139,13 @@ def load_cifar10_test(
     source: str = "auto",
     data_dir: str | os.PathLike | None = None,
     limit: int | None = None,
-    sources: Sequence[str] | None = None,
+    mirrors: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Open the sealed test set: once, at the end, when every choice is made.
 
     Parameters
     ----------
-    source, data_dir, sources
+    source, data_dir, mirrors
         As for :func:`load_cifar10`.
     limit : int, optional
         Keep at most this many images, the same number of each class.
@@ -163,13 +164,13 @@ def load_cifar10_test(
     if limit is not None:
         check_count("limit", limit, lowest=10, multiple=10)
     wanted = 10_000 if limit is None else min(limit, 10_000)
-    images, labels, *_ = _read("test", wanted, source, data_dir, sources)
+    images, labels, *_ = _read("test", wanted, source, data_dir, mirrors)
     keep, _ = _stratified_split(labels, 0, 0, limit)
     return (images, labels) if len(keep) == len(labels) else (images[keep], labels[keep])
 
 
 def load_cifar10h(
-    data_dir: str | os.PathLike | None = None, sources: Sequence[str] | None = None
+    data_dir: str | os.PathLike | None = None, mirrors: Sequence[str] | None = None
 ) -> np.ndarray:
     """How people label the test images: CIFAR-10H, the shares of some 50 raters an image.
 
@@ -180,7 +181,7 @@ def load_cifar10h(
     data_dir : path, optional
         A folder with ``cifar10h-probs.npy``. Without, or if it has none, the folder that
         ``CIFAR10_DIR`` names, the cache, then its public repository are tried.
-    sources : sequence of str, optional
+    mirrors : sequence of str, optional
         URLs of the file, instead of the known one.
 
     Returns
@@ -199,8 +200,8 @@ def load_cifar10h(
     arXiv:1908.07086, https://github.com/jcpeterson/cifar-10h.
     """
     global _licence_shown
-    check_sources(sources)
-    shares = np.load(cifar10h_file(data_dir, sources), allow_pickle=False)
+    check_mirrors(mirrors)
+    shares = np.load(cifar10h_file(data_dir, mirrors), allow_pickle=False)
     if not _licence_shown:
         print("CIFAR-10H by J. C. Peterson et al. (2019), licensed CC BY-NC-SA 4.0.")
         _licence_shown = True
@@ -241,53 +242,26 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.sqrt(np.sum(share * (level - mean[:, None]) ** 2, axis=1))
 
 
-def profile() -> str:
-    """Return ``"full"`` or ``"smoke"``, from the environment variable CIFAR_UTILS_PROFILE.
-
-    The smoke profile runs a notebook on few images and epochs, to see that it works;
-    its figures say nothing.
-
-    Raises
-    ------
-    ValueError
-        If the variable is something else.
-    """
-    value = os.environ.get("CIFAR_UTILS_PROFILE") or "full"
-    if value not in ("full", "smoke"):
-        raise ValueError(f"Expected CIFAR_UTILS_PROFILE 'full' or 'smoke'. Received: {value!r}.")
-    return value
-
-
-def _resolve(
-    source: str, data_dir: str | os.PathLike | None, sources: Sequence[str] | None
-) -> Path | None:
-    """The folder to read, fetched if need be; None stands for the stand-in."""
-    check_sources(sources)
-    if source == "auto" and data_dir is None:
-        source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
-    if source not in ("auto", "cifar10", "synthetic"):
-        raise ValueError(f"Expected source 'auto', 'cifar10' or 'synthetic'. Received: {source!r}.")
-    if source == "synthetic":
-        if data_dir is not None:
-            raise ValueError(
-                "Expected no data_dir with source='synthetic', whose pictures are drawn. "
-                f"Received: {os.fspath(data_dir)!r}."
-            )
-        return None
-    return find_cifar10(data_dir) or fetch_cifar10(sources)
-
-
 def _read(
     split: str,
     drawn: int,
     source: str,
     data_dir: str | os.PathLike | None,
-    sources: Sequence[str] | None,
+    mirrors: Sequence[str] | None,
 ) -> tuple[np.ndarray, np.ndarray, str, str]:
     """Images, labels, name and fingerprint of a split, or of so many drawn pictures."""
-    folder = _resolve(source, data_dir, sources)
-    if folder is not None:
-        return read_cifar10(folder, split, sources, named=data_dir is not None)
+    check_mirrors(mirrors)
+    if source == "auto" and data_dir is None:
+        source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
+    if source not in ("auto", "cifar10", "synthetic"):
+        raise ValueError(f"Expected source 'auto', 'cifar10' or 'synthetic'. Received: {source!r}.")
+    if source != "synthetic":
+        return read_cifar10(split, data_dir, mirrors)
+    if data_dir is not None:
+        raise ValueError(
+            "Expected no data_dir with source='synthetic', whose pictures are drawn. "
+            f"Received: {os.fspath(data_dir)!r}."
+        )
     from cifar_utils.dataset.synthetic import draw_images
 
     print(
@@ -304,7 +278,7 @@ def _stratified_split(
     """Sorted row numbers of the training and the validation part."""
     rng = np.random.default_rng(seed)
     train, val = [], []
-    for label in range(10):
+    for label in range(NUM_CLASSES):
         rows = rng.permutation(np.flatnonzero(labels == label))
         if len(rows) <= val_size // 10:
             raise ValueError(

@@ -2,9 +2,9 @@
 
     python tests/benchmark_loading.py FOLDER [REPEATS]
 
-FOLDER holds ``cifar-10-batches-py`` files; they are installed in an empty cache as a
-download would be. Every load is a process of its own, and memory is the peak of what
-Python and NumPy allocate, by the size of the arrays.
+FOLDER holds ``cifar-10-batches-py`` files of the original images; they are put into an empty
+cache as a download would be. Every load is a process of its own, and memory is the peak of
+what Python and NumPy allocate, by the size of the arrays.
 """
 
 import os
@@ -15,9 +15,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from cifar_utils.dataset import cache
-from cifar_utils.dataset import storage
 from cifar_utils.data import find_cifar10
+from cifar_utils.dataset import cache, files
 
 LOAD = """
 import sys, time, tracemalloc
@@ -44,11 +43,11 @@ def main(folder: str, repeats: int = 9) -> None:
     folder = find_cifar10(folder)
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"XDG_CACHE_HOME": home, "KERAS_HOME": home, "CIFAR10_DIR": ""}
-        archive = Path(home, storage.ARCHIVE.name)
+        archive = Path(home, files.ARCHIVE.name)
         with tarfile.open(archive, "w") as tar:
-            tar.add(folder, storage.FOLDER)
+            tar.add(folder, files.FOLDER)
         cache.own_cache().mkdir(parents=True)
-        cache._install(archive, cache.own_cache())
+        cache._decode(archive)
         seconds = sorted(measure("seconds") for _ in range(repeats))
         print(
             f"all 60,000 images: median {statistics.median(seconds):.2f} s, "

@@ -1,5 +1,6 @@
 """What the tests share: a clean environment, small CIFAR-10 folders, closed figures."""
 
+import hashlib
 import os
 import pickle
 import struct
@@ -16,11 +17,15 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from serving import REFUSED, pack
 
-from cifar_utils.dataset import storage
+from cifar_utils.dataset import fetch, files
 
 REAL_FOLDER = os.environ.get("CIFAR10_DIR")  # before the fixture below takes it away
 ROWS = 100  # images in each file of a small folder, ten of each class
+QUICK = fetch.Limits(
+    read=0.5, rate=100_000, window=0.2, longest=5, patience=0.2, rounds=3, pause=0.02
+)
 
 
 @pytest.fixture(autouse=True)
@@ -89,8 +94,8 @@ def make_folder(tmp_path, monkeypatch):
     """Function (where, seed, rows): six files of so many images in the official layout."""
 
     def make(where="small", seed=0, rows=ROWS) -> SimpleNamespace:
-        monkeypatch.setattr(storage, "ROWS", rows)
-        folder = tmp_path / where / storage.FOLDER
+        monkeypatch.setattr(files, "ROWS", rows)
+        folder = tmp_path / where / files.FOLDER
         folder.mkdir(parents=True)
         rng = np.random.default_rng(seed)
         images = rng.integers(0, 256, (6 * rows, 32, 32, 3), dtype=np.uint8)
@@ -98,7 +103,7 @@ def make_folder(tmp_path, monkeypatch):
             [rng.permutation(np.repeat(np.arange(10), rows // 10)) for _ in range(6)]
         )
         planes = images.transpose(0, 3, 1, 2).reshape(-1, 3 * 32 * 32)
-        for k, name in enumerate(storage.BATCHES):
+        for k, name in enumerate(files.BATCHES):
             part = slice(k * rows, (k + 1) * rows)
             batch = {"batch_label": name, "labels": labels[part].tolist(), "data": planes[part]}
             _write_official(folder / name, batch)
@@ -117,3 +122,32 @@ def make_folder(tmp_path, monkeypatch):
 def small(make_folder) -> SimpleNamespace:
     """A folder with 500 training and 100 test images, and what they should be read as."""
     return make_folder()
+
+
+@pytest.fixture
+def publish(monkeypatch):
+    """Function (made, content): what the package takes for the official release from now on."""
+
+    def known(made: SimpleNamespace, content: bytes) -> bytes:
+        digest = hashlib.sha256(content).hexdigest()
+        remote = files.ARCHIVE._replace(sha256=digest, size=len(content), mirrors=(REFUSED,))
+        splits = {"train": (made.x, made.y), "test": (made.x_test, made.y_test)}
+        prints = {split: files.fingerprint(*arrays) for split, arrays in splits.items()}
+        monkeypatch.setattr(files, "ARCHIVE", remote)
+        monkeypatch.setattr(files, "FINGERPRINTS", prints)
+        monkeypatch.setattr(fetch, "LIMITS", QUICK)
+        return content
+
+    return known
+
+
+@pytest.fixture
+def tiny(make_folder) -> SimpleNamespace:
+    """A folder with 50 training and 10 test images, for what would take long with more."""
+    return make_folder("tiny", rows=10)
+
+
+@pytest.fixture
+def archive(tiny, publish) -> bytes:
+    """The tiny folder packed, and known to the package as the official archive."""
+    return publish(tiny, pack(tiny.folder))

@@ -6,18 +6,17 @@ import sys
 import numpy as np
 import pytest
 
-from cifar_utils.dataset import fetch
-from cifar_utils.dataset import storage
 from cifar_utils.__main__ import main
 from cifar_utils.data import (
     CLASS_NAMES,
+    NUM_CLASSES,
     DatasetError,
     channel_statistics,
     fingerprint,
     load_cifar10,
     load_cifar10_test,
-    profile,
 )
+from cifar_utils.dataset import fetch, files
 
 
 def rows(*arrays):
@@ -173,23 +172,14 @@ def test_fingerprint_changes_with_one_pixel_and_one_label(small):
     assert len({before, fingerprint(x, small.y), fingerprint(small.x, y)}) == 3
 
 
-def test_profile_is_full_unless_told(monkeypatch):
-    assert profile() == "full"
-    monkeypatch.setenv("CIFAR_UTILS_PROFILE", "smoke")
-    assert profile() == "smoke"
-    monkeypatch.setenv("CIFAR_UTILS_PROFILE", "quick")
-    with pytest.raises(ValueError, match="Received: 'quick'"):
-        profile()
-
-
 def test_ten_class_names():
-    assert len(set(CLASS_NAMES)) == 10
+    assert len(set(CLASS_NAMES)) == NUM_CLASSES == 10
 
 
 def test_imports_leave_tensorflow_and_keras_out():
     code = (
         "import sys, cifar_utils.data, cifar_utils.evaluation, cifar_utils.plotting, "
-        "cifar_utils.experiments.ledger, cifar_utils.dataset.synthetic, cifar_utils.dataset.storage; "
+        "cifar_utils.experiments.ledger, cifar_utils.dataset.synthetic, cifar_utils.dataset.files; "
         "print(*{'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -229,7 +219,7 @@ def test_folder_in_CIFAR10_DIR_is_used(small, monkeypatch, parent):
 
 def test_CIFAR10_DIR_beats_the_caches(make_folder, monkeypatch, tmp_path):
     named, cached = make_folder("named", seed=1), make_folder("cached", seed=2)
-    cache = tmp_path / "keras" / "datasets" / "cifar-10-batches-py-target" / storage.FOLDER
+    cache = tmp_path / "keras" / "datasets" / "cifar-10-batches-py-target" / files.FOLDER
     cache.parent.mkdir(parents=True)
     cached.folder.rename(cache)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
@@ -252,7 +242,7 @@ def test_CIFAR_UTILS_SOURCE_speaks_for_auto_alone(small, monkeypatch):
 def test_without_files_or_network_the_error_offers_the_stand_in(load, monkeypatch):
     monkeypatch.setattr(fetch, "LIMITS", fetch.Limits(pause=0.01))
     with pytest.raises(DatasetError, match='source="synthetic"'):
-        load(sources=["http://127.0.0.1:9/x.tar.gz"])
+        load(mirrors=["http://127.0.0.1:9/x.tar.gz"])
 
 
 def test_wrong_data_dir_is_named(tmp_path):

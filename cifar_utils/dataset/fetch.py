@@ -1,8 +1,7 @@
-"""Fetch one file over HTTP from the first of several sources that delivers it.
+"""Fetch one file over HTTP from the first of several mirrors that delivers it.
 
-What was fetched is kept from one source to the next, and from one process to the next,
-as long as the servers can continue a file. The hash decides what the file is, so any
-mirror is as good as the original.
+Its hash decides what it is, so any mirror is as good as the original, and another one, or
+another process, can go on where one has stopped.
 """
 
 import builtins
@@ -15,235 +14,142 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-import urllib3
 from tqdm.auto import tqdm
+from urllib3.exceptions import HTTPError
 
-from cifar_utils.dataset.storage import Remote, sha256_of
+from cifar_utils.dataset.files import WAYS_ON, DatasetError, Remote, part_of, sha256_of
 
-CHUNK = 1 << 16
-HOPELESS = range(400, 500)  # answers that will be the same the next time, but for these:
-TRY_AGAIN = {408, 425, 429}
-NO_RANGES = {206, 400, 403, 416}  # answers to the wish for a part that may not mean the whole
+TRY_AGAIN = {408, 425, 429}  # all other answers of 400 to 499 will be the same the next time
+NO_RANGES = {400, 403, 416}  # answers to the wish for a part that may not mean the whole
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a source is left for the next one.
+    """When a mirror is left for the next one, and when all are given up."""
 
-    Attributes
-    ----------
-    connect, read : float
-        Seconds to connect, and to wait for the next byte.
-    rate, window : float
-        Bytes a second that a source has to deliver, on average over so many seconds, as
-        long as there are others that have not been tried.
-    rounds : int
-        How often all sources are tried in a row without a byte of progress.
-    pause : float
-        Seconds after the first such round; twice as many after each further one.
-    """
-
-    connect: float = 10
-    read: float = 15
-    rate: float = 300_000
-    window: float = 15
-    rounds: int = 4
-    pause: float = 1
+    read: float = 15  # seconds to wait for an answer, and for each next byte
+    rate: float = 300_000  # bytes a second, as long as there are mirrors not tried yet, ...
+    window: float = 15  # ... on average over so many seconds
+    longest: float = 4 * 3600  # seconds for the file, at the rate of a mirror without others, ...
+    patience: float = 120  # ... again on average over so many
+    rounds: int = 4  # of all mirrors, in a row, that hardly bring the file on
+    pause: float = 1  # seconds after the first of them; twice as many after each further one
 
 
 LIMITS = Limits()
 
 
-class FetchError(Exception):
-    """No source delivered the file; ``reasons`` says why, for each that was tried."""
-
-    def __init__(self, reasons: dict[str, str]):
-        super().__init__("\n".join(f"{source}: {why}" for source, why in reasons.items()))
-        self.reasons = reasons
-
-
 class _Left(Exception):
-    """A source that has to be left for now."""
+    """Why a mirror is left, and how: "for now", "for others" or "for good"."""
 
 
-class _Slow(_Left):
-    """A source that is slower than others may be."""
+def fetch(remote: Remote, path: Path, mirrors: Sequence[str] | None, tried: dict) -> None:
+    """Fetch a file, unless it is there, from the mirrors given or known.
 
-
-class _WrongFile(Exception):
-    """A source that answers, but not with the file."""
-
-
-def fetch(
-    remote: Remote,
-    path: Path,
-    sources: Sequence[str] | None = None,
-) -> None:
-    """Fetch a file, unless it is there.
-
-    Parameters
-    ----------
-    remote : storage.Remote
-        What the file must be, and where it is to be had.
-    path : Path
-        Where to put it. It appears there whole; until then, ``path`` with ``.part`` added
-        holds what has come.
-    sources : sequence of str, optional
-        URLs, tried in their order, instead of the remote's.
-
-    Raises
-    ------
-    FetchError
-        If no source delivered it. What came remains, for the next time.
-    OSError
-        If it could not be written. If the disk is full, what came is removed to make room.
+    It appears at `path` whole. Until then, what has come lies beside it, and stays there if
+    the mirrors fail: the DatasetError says how, and what had been `tried` before. If the disk
+    is full, it is removed, and there is an OSError.
     """
     if sha256_of(path) == remote.sha256:
         return
-    part = path.with_name(path.name + ".part")
-    reasons: dict[str, str] = {}
-    left = list(dict.fromkeys(remote.sources if sources is None else sources))
-    slow: set[str] = set()
-    rounds = fruitless = 0
-    longest = _length(part)
+    part, slow = part_of(path), set()
+    left = list(dict.fromkeys(remote.mirrors if mirrors is None else mirrors))
+    fruitless = pause = 0
     while left and fruitless < LIMITS.rounds:
-        if rounds:
-            time.sleep(LIMITS.pause * 2 ** max(0, fruitless - 1))
-        left.sort(key=lambda source: source in slow)  # which keeps the order otherwise
-        for source in tuple(left):
-            # A slow source is better than none, once the quick ones have failed.
-            patient = len(left) == 1 or source in slow
+        time.sleep(pause)
+        start, before = time.monotonic(), _length(part)
+        for mirror in sorted(left, key=lambda mirror: mirror in slow):
+            # A slow mirror is better than none, once the quick ones have failed.
+            patient = len(left) == 1 or mirror in slow
             try:
-                _complete(source, remote, part, patient)
-            except _WrongFile as error:
-                reasons[source] = str(error)
-                left.remove(source)
-            except _Left as error:
-                reasons[source] = str(error)
-                slow |= {source} if isinstance(error, _Slow) else set()
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                reasons[source] = _in_short(error)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    part.unlink(missing_ok=True)
-                raise
-            else:
+                _complete(mirror, remote, part, patient)
                 part.replace(path)
                 return
-        rounds += 1
-        gained = _length(part) - longest
-        fruitless = 0 if gained > remote.size / 1000 else fruitless + 1
-        longest += max(0, gained)
-    raise FetchError(reasons)
+            except _Left as error:
+                tried[mirror], how = error.args
+                if how == "for good":
+                    left.remove(mirror)
+                elif how == "for others":
+                    slow.add(mirror)
+            except (OSError, ValueError, HTTPError) as error:
+                if number := getattr(error, "errno", None):  # it is the disk's, not the mirror's
+                    if number in (errno.ENOSPC, errno.EDQUOT):
+                        part.unlink(missing_ok=True)
+                    raise
+                innermost = re.sub(r"[\"']\)+$", "", str(error).rpartition(": ")[2])
+                tried[mirror] = f"{type(error).__name__}: {innermost}"
+        hardly = remote.size * max(0.001, (time.monotonic() - start) / LIMITS.longest)
+        fruitless = 0 if _length(part) - before > hardly else fruitless + 1
+        pause = LIMITS.pause * 2 ** max(0, fruitless - 1)
+    reasons = "".join(f"Tried {what}\n    {why}\n" for what, why in tried.items())
+    raise DatasetError(
+        f"{remote.name} is not on this machine and could not be fetched to {path.parent}.\n"
+        f"{reasons}{WAYS_ON}"
+    )
 
 
-def _complete(source: str, remote: Remote, part: Path, patient: bool) -> None:
+def _complete(mirror: str, remote: Remote, part: Path, patient: bool) -> None:
     """Bring the partial file to its end, and check it."""
-    others = part.exists()  # begun by another source, or in an earlier process
-    _transfer(source, remote.size, part, patient)
+    others = part.exists()  # begun by another mirror, or in an earlier process
+    if _length(part) < remote.size:
+        _transfer(mirror, remote.size, part, patient)
     found = sha256_of(part) or ""
     if found == remote.sha256:
         return
     part.unlink()
-    if others:  # perhaps only the beginning was bad
-        _complete(source, remote, part, patient)
-        return
-    raise _WrongFile(f"a file with another SHA-256, {found[:9]}… instead of {remote.sha256[:9]}…")
+    if not others:
+        why = f"a file with another SHA-256, {found[:9]}… instead of {remote.sha256[:9]}…"
+        raise _Left(why, "for good")
+    _complete(mirror, remote, part, patient)  # perhaps only the beginning was bad
 
 
-def _transfer(source: str, size: int, part: Path, patient: bool) -> None:
-    """Go on with the partial file, or begin anew where the server can't continue one."""
-    begun = _length(part)
-    if begun == size:
-        return
-    begun = begun if begun < size else 0
-    with _get(source, begun) as answer:
-        span = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-        if answer.status_code == 206 and span and int(span[1]) == begun > 0:
-            _write(answer, size, part, begun, patient)
-            return
-        if not begun or answer.status_code not in NO_RANGES:
-            _begin_anew(answer, size, part, begun, patient)
-            return
-    with _get(source) as answer:
-        _begin_anew(answer, size, part, begun, patient)
+def _transfer(mirror: str, size: int, part: Path, patient: bool) -> None:
+    """Ask for the rest of the partial file, or for all of it where that is not understood."""
+    for begun in dict.fromkeys((_length(part), 0)):
+        wish = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
+        with requests.get(mirror, headers=wish, stream=True, timeout=LIMITS.read) as answer:
+            span = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+            place = int(span[1]) if span and answer.status_code == 206 else 0
+            if not begun or (answer.status_code not in NO_RANGES and place <= begun):
+                return _write(answer, place, size, part, patient)
 
 
-def _begin_anew(answer: requests.Response, size: int, part: Path, kept: int, patient: bool) -> None:
-    """Write a file from its start; what there is of it stays until there is more."""
-    fresh = part.with_name(part.name + ".new") if kept else part
-    try:
-        _write(answer, size, fresh, 0, patient)
-    finally:
-        if kept and _length(fresh) > kept:
-            fresh.replace(part)
-        elif kept:
-            fresh.unlink(missing_ok=True)
-
-
-def _get(source: str, begun: int = 0) -> requests.Response:
-    """Ask for a file from a byte on."""
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
-    timeout = (LIMITS.connect, LIMITS.read)
-    try:
-        return requests.get(source, headers=headers, stream=True, timeout=timeout)
-    except requests.RequestException:
-        raise
-    except (OSError, ValueError) as error:  # no certificates, or a redirect to nowhere
-        raise _WrongFile(f"{type(error).__name__}: {error}") from None
-
-
-def _write(answer: requests.Response, size: int, path: Path, begun: int, patient: bool) -> None:
-    """Append an answer to a file that has `begun` bytes of `size`, while it is quick enough."""
-    status = f"HTTP {answer.status_code} {answer.reason}"
-    if answer.status_code not in (200, 206):
-        final = answer.status_code in HOPELESS and answer.status_code not in TRY_AGAIN
-        raise (_WrongFile if final else _Left)(status)
+def _write(answer: requests.Response, place: int, size: int, part: Path, patient: bool) -> None:
+    """Add what the partial file lacks from an answer that begins at a byte of the whole."""
+    code, begun = answer.status_code, _length(part)
+    if code not in (200, 206) or place > begun:
+        final = 400 <= code < 500 and code not in TRY_AGAIN
+        raise _Left(f"HTTP {code} {answer.reason}", "for good" if final else "for now")
     if "html" in answer.headers.get("Content-Type", ""):
-        raise _WrongFile("a web page instead of the file")
+        raise _Left("a web page instead of the file", "for good")
     length = answer.headers.get("Content-Length", "")
-    if length.isdecimal() and begun + int(length) != size:
-        raise _WrongFile(f"a file of {begun + int(length):,} bytes instead of {size:,}")
-    with path.open("ab" if begun else "wb") as file, _progress(size, begun) as bar:
-        done, since, before = begun, time.monotonic(), begun
-        while chunk := answer.raw.read1(CHUNK):
-            done += len(chunk)
-            if done > size:
-                break
-            file.write(chunk)
+    if length.isdecimal() and place + int(length) != size:
+        raise _Left(f"a file of {place + int(length):,} bytes instead of {size:,}", "for good")
+    lowest, window = LIMITS.rate, LIMITS.window
+    if patient:
+        lowest, window = size / LIMITS.longest, LIMITS.patience
+    shown = sys.stderr.isatty() or hasattr(builtins, "__IPYTHON__")  # a terminal or a notebook
+    bar = tqdm(total=size, initial=place, unit="B", unit_scale=True, disable=not shown)
+    since, before = time.monotonic(), place
+    with part.open("ab") as file, bar:
+        while place <= size and (chunk := answer.raw.read1(1 << 16)):
+            file.write(chunk[max(0, begun - place) :])  # not what is there already
+            place += len(chunk)
             bar.update(len(chunk))
-            seconds = time.monotonic() - since
-            if seconds >= LIMITS.window:
-                rate = (done - before) / seconds
-                if rate < LIMITS.rate and not patient and done < size:
-                    raise _Slow(f"only {rate / 1000:.0f} kB/s")
-                since, before = time.monotonic(), done
-    if done > size:
-        path.unlink()
-        raise _WrongFile(f"a file of more than {size:,} bytes")
-    if done < size:
-        raise _Left(f"the connection ended after {done:,} of {size:,} bytes")
+            if (seconds := time.monotonic() - since) >= window and place < size:
+                rate = (place - before) / seconds
+                if rate < lowest:
+                    why = (
+                        f"only {rate / 1000:.1f} kB/s, {size / rate / 3600:.1f} hours for the file"
+                    )
+                    raise _Left(why, "for others")
+                since, before = time.monotonic(), place
+    if place > size:
+        part.unlink()
+        raise _Left(f"a file of more than {size:,} bytes", "for good")
+    if place < size:
+        raise _Left(f"the connection ended after {place:,} of {size:,} bytes", "for now")
 
 
 def _length(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
-
-
-def _progress(size: int, begun: int) -> tqdm:
-    """A bar with rate and remaining time, in a terminal or a notebook only."""
-    shown = sys.stderr.isatty() or hasattr(builtins, "__IPYTHON__")
-    return tqdm(total=size, initial=begun, unit="B", unit_scale=True, disable=not shown)
-
-
-def _in_short(error: Exception) -> str:
-    """The innermost cause of a chain of network errors, with its type."""
-    reason = error
-    while True:
-        inner = getattr(reason, "reason", None) or next(
-            (a for a in getattr(reason, "args", ()) if isinstance(a, Exception)), None
-        )
-        if not isinstance(inner, Exception):
-            break
-        reason = inner
-    text = re.sub(r"^.*?object at 0x\w+>: ", "", str(reason))
-    return f"{type(reason).__name__}: {text}"

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cifar_utils.checks import check_count
+from cifar_utils.dataset.files import IMAGE_SHAPE
 
-SIZE = 32  # pixels, the side of an image
+SIZE = IMAGE_SHAPE[0]
 CANVAS = 2 * SIZE  # drawn at twice the size, then averaged down: smooth edges
 
 
@@ -29,10 +30,7 @@ def _legs(*places: float, top: float, bottom: float, width: float = 0.07) -> lis
 
 # Each class is a list of polygons, drawn in order, each with the number of its colour:
 # 0 the body, 1 its darker parts, 2 its lighter ones. x runs right and y down, -1 to 1.
-_PET = [
-    (_ellipse(0.1, 0.35, 0.55, 0.32), 0),
-    *_legs(-0.25, 0.5, top=0.5, bottom=0.95),
-]
+_PET = [(_ellipse(0.1, 0.35, 0.55, 0.32), 0), *_legs(-0.25, 0.5, top=0.5, bottom=0.95)]
 SHAPES = {
     "airplane": [
         (_ellipse(0, 0, 0.95, 0.13), 0),
@@ -43,8 +41,7 @@ SHAPES = {
     "automobile": [
         (np.array([(-0.5, 0), (-0.3, -0.4), (0.3, -0.4), (0.55, 0)]), 2),
         (_box(-0.95, 0, 0.95, 0.38), 0),
-        (_ellipse(-0.5, 0.4, 0.23, 0.23), 1),
-        (_ellipse(0.5, 0.4, 0.23, 0.23), 1),
+        *((_ellipse(x, 0.4, 0.23, 0.23), 1) for x in (-0.5, 0.5)),
     ],
     "bird": [
         (np.array([(-0.4, 0.1), (-1, -0.1), (-0.95, 0.2)]), 1),
@@ -80,13 +77,10 @@ SHAPES = {
         (_ellipse(-0.5, 0.05, 0.17, 0.13), 2),
     ],
     "frog": [
-        (_ellipse(-0.72, 0.5, 0.28, 0.34), 1),
-        (_ellipse(0.72, 0.5, 0.28, 0.34), 1),
+        *((_ellipse(x, 0.5, 0.28, 0.34), 1) for x in (-0.72, 0.72)),
         (_ellipse(0, 0.25, 0.68, 0.5), 0),
-        (_ellipse(-0.35, -0.28, 0.22, 0.22), 2),
-        (_ellipse(0.35, -0.28, 0.22, 0.22), 2),
-        (_ellipse(-0.35, -0.28, 0.09, 0.09), 1),
-        (_ellipse(0.35, -0.28, 0.09, 0.09), 1),
+        *((_ellipse(x, -0.28, 0.22, 0.22), 2) for x in (-0.35, 0.35)),
+        *((_ellipse(x, -0.28, 0.09, 0.09), 1) for x in (-0.35, 0.35)),
     ],
     "horse": [
         (_ellipse(0.1, 0.1, 0.6, 0.3), 0),
@@ -105,36 +99,17 @@ SHAPES = {
     "truck": [
         (_box(-0.98, -0.65, 0.35, 0.4), 0),
         (np.array([(0.4, -0.2), (0.75, -0.2), (0.97, 0.1), (0.97, 0.4), (0.4, 0.4)]), 2),
-        (_ellipse(-0.65, 0.48, 0.2, 0.2), 1),
-        (_ellipse(-0.15, 0.48, 0.2, 0.2), 1),
-        (_ellipse(0.68, 0.48, 0.2, 0.2), 1),
+        *((_ellipse(x, 0.48, 0.2, 0.2), 1) for x in (-0.65, -0.15, 0.68)),
     ],
 }
 
 
 def draw_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the stand-in: the same images for the same `count` and `seed`.
+    """Draw the stand-in: the same pictures for the same `count`, a multiple of ten, and `seed`.
 
-    Parameters
-    ----------
-    count : int
-        Number of images, the same number of each class: a multiple of ten.
-    seed : int
-        Two seeds give two independent draws.
+    Returns images, uint8 of shape (count, 32, 32, 3), and labels, int64 of shape (count,):
+    indices into ``CLASS_NAMES``, each of them as often, in random order.
 
-    Returns
-    -------
-    images : ndarray of uint8, shape (count, 32, 32, 3)
-    labels : ndarray of int64, shape (count,)
-        Indices into ``cifar_utils.data.CLASS_NAMES``, in random order.
-
-    Raises
-    ------
-    ValueError
-        If `count` is not a positive multiple of ten.
-
-    Examples
-    --------
     >>> images, labels = draw_images(20, seed=0)
     >>> images.shape, np.bincount(labels).tolist()
     ((20, 32, 32, 3), [2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
@@ -152,7 +127,9 @@ def draw_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_one(shape: list, rng: np.random.Generator) -> np.ndarray:
     """One silhouette over a background, without noise."""
-    ground, body = _two_colours(rng)
+    ground, body = rng.integers(20, 236, (2, 3))
+    while abs(ground.sum() - body.sum()) <= 150:  # not apart enough to be told apart
+        ground, body = rng.integers(20, 236, (2, 3))
     canvas = Image.new("RGB", (CANVAS, CANVAS), tuple(ground))
     brush = ImageDraw.Draw(canvas)
     for _ in range(rng.integers(2, 6)):  # an uneven background in shades of one colour
@@ -177,11 +154,3 @@ def _draw_one(shape: list, rng: np.random.Generator) -> np.ndarray:
         wide, high = rng.uniform(0.08, 0.25, 2) * CANVAS
         brush.rectangle((left, top, left + wide, top + high), fill=tuple(rng.integers(0, 256, 3)))
     return np.asarray(canvas.reduce(CANVAS // SIZE))
-
-
-def _two_colours(rng: np.random.Generator) -> np.ndarray:
-    """Background and body colour, int, shape (2, 3), apart enough to be told apart."""
-    while True:
-        colours = rng.integers(20, 236, (2, 3))
-        if abs(colours[0].sum() - colours[1].sum()) > 150:
-            return colours

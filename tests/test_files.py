@@ -1,27 +1,22 @@
-"""Files that are damaged, foreign or missing, and where they are looked for."""
+"""The official files, and files that are damaged or foreign, in a named folder."""
 
-import hashlib
-import inspect
+import importlib.util
 import os
 import pickle
 import struct
 import tracemalloc
+from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from damage import damage
 from hypothesis import HealthCheck, given, settings
 
-from cifar_utils.dataset import storage
-from cifar_utils.dataset.cache import find_cifar10
-from cifar_utils.data import load_cifar10
-from cifar_utils.dataset.storage import DatasetError, read_split
+from cifar_utils.data import find_cifar10
+from cifar_utils.dataset import files
+from cifar_utils.dataset.files import DatasetError, read_split
 
-KERAS_CACHES = [
-    "datasets/cifar-10-batches-py-target/cifar-10-batches-py",
-    "datasets/cifar-10-batches-py",
-]
+WANTED = "Expected a CIFAR-10 batch file: 100 rows of 3,072 uint8 pixels, labels from 0 to 9"
 
 
 def contents(folder):
@@ -47,7 +42,7 @@ def refusal(small, split="train"):
     """The message of the error that reading gives; the folder must stay as it was."""
     before = contents(small.folder)
     with pytest.raises(DatasetError) as caught:
-        read_split(small.folder, split)
+        read_split(split, small.folder)
     assert contents(small.folder) == before
     assert one_message(caught.value)
     return str(caught.value)
@@ -63,7 +58,7 @@ def test_truncated_file_is_refused_by_name(small, share):
     path.write_bytes(whole[: -1 if share == -1 else round(share * len(whole))])
     message = refusal(small)
     assert str(path) in message
-    assert "Expected a CIFAR-10 batch file" in message
+    assert WANTED in message
 
 
 @pytest.mark.parametrize(
@@ -84,15 +79,15 @@ def test_file_that_is_no_batch_is_refused_by_name(small, content):
     path.write_bytes(content)
     message = refusal(small)
     assert str(path) in message
-    assert "Expected a CIFAR-10 batch file" in message
+    assert WANTED in message
 
 
 @pytest.mark.parametrize(
     ("changes", "received"),
     [
-        pytest.param({"data": np.zeros((100, 3072), np.float32)}, "float32", id="float pixels"),
+        pytest.param({"data": np.zeros((100, 3072), np.float32)}, "f4", id="float pixels"),
         pytest.param({"data": np.zeros((100, 3072), np.int8)}, "int8", id="signed pixels"),
-        pytest.param({"data": [[0] * 3072] * 100}, "list", id="list of pixels"),
+        pytest.param({"data": [[0] * 3072] * 100}, "a list of other", id="list of pixels"),
         pytest.param(
             {"data": np.zeros((99, 3072), np.uint8), "labels": [0] * 99}, "(99, 3072)", id="99 rows"
         ),
@@ -101,14 +96,16 @@ def test_file_that_is_no_batch_is_refused_by_name(small, content):
             {"data": np.zeros((100, 32, 32, 3), np.uint8)}, "(100, 32, 32, 3)", id="4-d pixels"
         ),
         pytest.param({"labels": [0] * 99}, "(99,)", id="99 labels"),
-        pytest.param({"labels": []}, "(0,)", id="empty labels"),
+        pytest.param({"labels": []}, "a list of other", id="empty labels"),
         pytest.param({"labels": np.zeros((100, 1), int)}, "(100, 1)", id="column of labels"),
         pytest.param({"labels": [0] * 99 + [10]}, "labels", id="label 10"),
         pytest.param({"labels": [0] * 99 + [-1]}, "labels", id="label -1"),
-        pytest.param({"labels": [0.0] * 100}, "float64", id="float labels"),
-        pytest.param({"labels": ["cat"] * 100}, "labels", id="text labels"),
-        pytest.param({"labels": [True] * 100}, "bool", id="bool labels"),
-        pytest.param({"labels": None}, "labels", id="labels None"),
+        pytest.param({"labels": [0.0] * 100}, "a list of other", id="float labels"),
+        pytest.param({"labels": ["cat"] * 100}, "a list of other", id="text labels"),
+        pytest.param({"labels": [True] * 100}, "a list of other", id="bool labels"),
+        pytest.param({"labels": np.zeros(100)}, "f8", id="array of float labels"),
+        pytest.param({"labels": [10**30] * 100}, "labels", id="huge labels"),
+        pytest.param({"labels": None}, "NoneType", id="labels None"),
     ],
 )
 def test_wrong_pixels_or_labels_are_refused_by_name(small, changes, received):
@@ -116,14 +113,21 @@ def test_wrong_pixels_or_labels_are_refused_by_name(small, changes, received):
     path.write_bytes(pickle.dumps(batch_of(small, **changes)))
     message = refusal(small)
     assert str(path) in message
-    assert "Expected 100 rows of 3,072 uint8 pixels with labels from 0 to 9" in message
+    assert WANTED in message
     assert received in message.partition("Received: ")[2].removeprefix(str(path))
 
 
 def test_damaged_test_batch_is_refused_when_it_is_opened_and_not_before(small):
     (small.folder / "test_batch").write_bytes(b"")
-    assert len(read_split(small.folder, "train")[0]) == 500
+    assert len(read_split("train", small.folder)[0]) == 500
     assert "test_batch" in refusal(small, "test")
+
+
+def test_labels_that_hold_themselves_are_refused_at_once(small):
+    labels = []
+    labels += [labels] * 100  # which NumPy would unfold without end
+    (small.folder / "data_batch_3").write_bytes(pickle.dumps(batch_of(small, labels=labels)))
+    assert "a list of other things than whole numbers" in refusal(small)
 
 
 class Call:
@@ -173,7 +177,7 @@ def test_files_pickled_anew_by_python_3_are_read(small, protocol, key):
     for k in range(5):
         batch = {key(name): value for name, value in batch_of(small, k).items()}
         (small.folder / f"data_batch_{k + 1}").write_bytes(pickle.dumps(batch, protocol))
-    images, labels, *_ = read_split(small.folder, "train")
+    images, labels, *_ = read_split("train", small.folder)
     np.testing.assert_array_equal(images, small.x)
     np.testing.assert_array_equal(labels, small.y)
 
@@ -183,88 +187,46 @@ def test_pixels_and_labels_may_be_arrays_of_any_memory_layout(small, layout):
     batch = batch_of(small)
     changed = {"data": layout(batch["data"]), "labels": np.array(batch["labels"], np.uint8)}
     (small.folder / "data_batch_3").write_bytes(pickle.dumps(changed))
-    images, labels, *_ = read_split(small.folder, "train")
+    images, labels, *_ = read_split("train", small.folder)
     np.testing.assert_array_equal(images, small.x)
     np.testing.assert_array_equal(labels, small.y)
 
 
-def test_official_release_is_known_by_all_its_files(small, monkeypatch, capsys):
-    md5 = {p.name: hashlib.md5(p.read_bytes()).hexdigest() for p in small.folder.iterdir()}
-    monkeypatch.setattr(storage, "OFFICIAL_MD5", md5)
-    assert read_split(small.folder, "train")[2] == "cifar10"
+def test_official_release_is_known_by_its_pixels_and_needs_no_notice(small, monkeypatch, capsys):
+    sound = {
+        "train": files.fingerprint(small.x, small.y),
+        "test": files.fingerprint(small.x_test, small.y_test),
+    }
+    monkeypatch.setattr(files, "FINGERPRINTS", sound)
+    batch = pickle.dumps(batch_of(small, 4))  # pickled otherwise, with the same pixels
+    (small.folder / "data_batch_5").write_bytes(batch)
+    assert read_split("train", small.folder)[2:] == ("cifar10", sound["train"])
+    assert read_split("test", small.folder)[2:] == ("cifar10", sound["test"])
     assert capsys.readouterr().out == ""
 
-    monkeypatch.setitem(md5, "data_batch_5", "0" * 32)
-    assert read_split(small.folder, "train")[2] == "unofficial copy"
-    assert read_split(small.folder, "test")[2] == "cifar10"
+    small.x[-1, 31, 31, 2] ^= 1
+    (small.folder / "data_batch_5").write_bytes(pickle.dumps(batch_of(small, 4)))
+    assert read_split("train", small.folder)[2] == "unofficial copy"
+    assert read_split("test", small.folder)[2] == "cifar10"
 
 
 def test_copy_that_is_known_is_called_by_its_name(small, monkeypatch, capsys):
-    found = storage.fingerprint(small.x, small.y)
-    monkeypatch.setattr(storage, "KNOWN_FINGERPRINTS", {found: "cifar10-q75"})
-    assert read_split(small.folder, "train")[2:] == ("cifar10-q75", found)
+    found = files.fingerprint(small.x, small.y)
+    monkeypatch.setattr(files, "COPIES", {found: "cifar10-q75"})
+    assert read_split("train", small.folder)[2:] == ("cifar10-q75", found)
     notice = capsys.readouterr().out
     assert "not the official release" in notice
     assert "cifar10-q75" in notice
     assert str(small.folder) not in notice  # executed notebooks are published
 
 
-# ---------------------------------------------------------------- finding the folder
+def test_fingerprints_are_those_of_the_images_at_hand(real_folder):
+    for split, known in files.FINGERPRINTS.items():
+        *_, name, found = read_split(split, find_cifar10(real_folder))
+        assert (name, found == known) in [("cifar10", True), ("cifar10-q75", False)]
 
 
-def test_nothing_is_found_where_nothing_is(clean_environment):
-    assert find_cifar10() is None
-    assert list(clean_environment.iterdir()) == []  # and looking leaves nothing behind
-
-
-def test_empty_variable_counts_as_unset(monkeypatch):
-    monkeypatch.setenv("CIFAR10_DIR", "")
-    assert find_cifar10() is None
-
-
-def test_folder_may_be_the_batches_folder_or_its_parent(small):
-    assert find_cifar10(small.folder) == small.folder
-    assert find_cifar10(str(small.folder.parent)) == small.folder
-
-
-@pytest.mark.parametrize("place", KERAS_CACHES)
-@pytest.mark.parametrize("named", [True, False], ids=["KERAS_HOME", "~/.keras"])
-def test_cache_of_keras_is_used(small, clean_environment, monkeypatch, place, named):
-    keras_home = clean_environment / ("elsewhere" if named else ".keras")
-    if named:
-        monkeypatch.setenv("KERAS_HOME", str(keras_home))
-    target = keras_home / place
-    target.parent.mkdir(parents=True)
-    small.folder.rename(target)
-    assert find_cifar10() == target
-
-
-def test_incomplete_cache_is_passed_over(small, clean_environment):
-    target = clean_environment / ".keras" / KERAS_CACHES[0]
-    target.parent.mkdir(parents=True)
-    small.folder.rename(target)
-    (target / "test_batch").unlink()
-    assert find_cifar10() is None
-
-
-def test_named_folder_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(DatasetError, match="no folder") as caught:
-        find_cifar10(tmp_path / "nowhere")
-    assert str(tmp_path / "nowhere") in str(caught.value)
-    assert "data_dir" in str(caught.value)
-
-
-def test_named_folder_without_all_files_is_an_error_that_lists_what_lacks(small, monkeypatch):
-    (small.folder / "data_batch_2").unlink()
-    (small.folder / "test_batch").unlink()
-    (small.folder / "test_batch").mkdir()  # a folder in place of the file
-    before = contents(small.folder)
-    monkeypatch.setenv("CIFAR10_DIR", str(small.folder.parent))
-    with pytest.raises(DatasetError, match="lacks data_batch_2, test_batch") as caught:
-        find_cifar10()
-    assert "CIFAR10_DIR" in str(caught.value)
-    assert str(small.folder.parent) in str(caught.value)
-    assert contents(small.folder) == before
+# ---------------------------------------------------------------- damage that costs
 
 
 def test_array_type_that_crashes_numpy_is_refused(small):
@@ -273,14 +235,15 @@ def test_array_type_that_crashes_numpy_is_refused(small):
     name = content.index(b"u1", content.index(b"dtype"))
     path.write_bytes(content[:name] + b"O8" + content[name + 2 :])
     with pytest.raises(DatasetError, match="an array of type"):
-        read_split(small.folder, "test")
+        read_split("test", small.folder)
 
 
 @pytest.mark.parametrize(
     "content",
     [
         b"\x80\x02}r" + struct.pack("<I", 1_258_834_695) + b".",  # an object's number in the memo
-        b"\x80\x05\x96" + struct.pack("<Q", 1 << 36) + b"few.",  # a byte array's length
+        b"\x80\x05\x8e" + struct.pack("<Q", 1 << 30) + b"few.",  # bytes' length
+        b"\x80\x05\x96" + struct.pack("<Q", 1 << 30) + b"few.",  # a byte array's length
     ],
 )
 def test_few_bytes_that_would_take_gigabytes_are_refused_at_once(content, small):
@@ -288,20 +251,16 @@ def test_few_bytes_that_would_take_gigabytes_are_refused_at_once(content, small)
     tracemalloc.start()
     try:
         with pytest.raises(DatasetError, match="Expected a CIFAR-10 batch file"):
-            read_split(small.folder, "test")
+            read_split("test", small.folder)
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
 
 
 def test_archive_is_the_one_that_keras_knows():
-    theirs = inspect.getmodule(keras.datasets.cifar10.load_data)
-    assert storage.ARCHIVE.sha256 in inspect.getsource(theirs)
-
-
-def test_name_that_no_file_system_takes_is_no_folder():
-    with pytest.raises(DatasetError, match="which is no folder"):
-        load_cifar10(data_dir="a" * 300)
+    package = Path(importlib.util.find_spec("keras").origin).parent  # importing it takes long
+    theirs = (package / "src" / "datasets" / "cifar10.py").read_text(encoding="utf-8")
+    assert files.ARCHIVE.sha256 in theirs
 
 
 # ---------------------------------------------------------------- any damage at all
@@ -317,7 +276,7 @@ def test_any_damage_gives_our_error_or_images_of_the_right_form(small, change):
     damaged = change(kept)
     path.write_bytes(damaged)
     try:
-        images, labels, name, _ = read_split(small.folder, "test")
+        images, labels, name, _ = read_split("test", small.folder)
     except DatasetError as error:
         assert str(path) in str(error) and one_message(error)
     else:
