@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
-from cifar_utils.checks import unknown_name
-from cifar_utils.checks import check_count
+from cifar_utils.checks import check_count, unknown_name
 
 MEAN_COLOUR = (125.0, 123.0, 114.0)  # of the training images, what cutout fills with
 

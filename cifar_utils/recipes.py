@@ -2,15 +2,166 @@
 
 A recipe named like a network is its author's own, as far as published; what the source
 leaves open is ours, and ``source`` says so. Recipes called ``…_tuned`` are our best
-for the same network.
+for the same network. Reading recipes needs no Keras.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from numbers import Real
 from types import MappingProxyType
 
-from cifar_utils.checks import unknown_name
-from cifar_utils.recipe import Recipe
+from cifar_utils.checks import check_count, unknown_name
+from cifar_utils.data import IMAGE_SHAPE
+
+SCHEDULES = ("constant", "cosine", "triangle")
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+NORMALIZATIONS = ("unit", "zscore")
+INITIALIZATIONS = ("random", "whitening")
+WHOLE = IMAGE_SHAPE[0]  # pixels a side of CIFAR-10's images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a network is trained, but the data and the seed.
+
+    Attributes
+    ----------
+    name, model : str
+        The recipe's own name, and that of the network for ``models.build_model``.
+    source : str
+        Whose it is, and what in it the source leaves open.
+    epochs, batch_size : int
+    optimizer : {"adam", "rmsprop", "sgd"}
+        ``"sgd"`` has Nesterov momentum 0.9.
+    learning_rate : float
+        The peak of the schedule.
+    schedule : {"constant", "cosine", "triangle"}
+        ``"cosine"`` falls from the peak to 0; ``"triangle"`` rises linearly from a
+        fifth of the peak during the first fifth of all steps, then falls linearly to 0.
+    weight_decay : float
+        Decoupled: each step takes this share, times the learning rate, off the kernels.
+    lookahead : bool
+        Average the weights along the way, as ``fast.optimizers.LookaheadSGD`` does.
+    offset_rate : float
+        How many times faster the offsets of batch normalisation learn, with SGD.
+    label_smoothing : float
+        Share of the target probability that is spread over all classes.
+    normalization : {"unit", "zscore"}
+        Pixels to [0, 1], or z-scores with the training images' own statistics.
+    augmentation : tuple of (name, amount)
+        For ``augmentation.build_augmentation``.
+    initialization : {"random", "whitening"}
+        ``"random"`` is that of the layers; ``"whitening"`` is ``fast.whitening.initialize``.
+    sides : tuple of (share, side)
+        Train on smaller images at first: until this share of the epochs, rounded, on
+        images reduced to so many pixels a side, validation included; then on whole ones,
+        for one epoch at least unless the share is 1.
+        For networks that end in a pooling over the whole map, or flatten one whose
+        side shrinks by the same whole factor.
+    mixup : float
+        Alpha of the beta distribution of mixup's weights; 0 for none.
+    model_options : mapping
+        Further keyword arguments for the network.
+
+    Raises
+    ------
+    ValueError
+        If an attribute is not one of the above, or two don't go together: lookahead or faster
+        offsets without
+        SGD, a whitening start without z-scores, mixup with alternating flips.
+    """
+
+    name: str
+    model: str
+    source: str
+    epochs: int
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    lookahead: bool = False
+    offset_rate: float = 1.0
+    label_smoothing: float = 0.0
+    normalization: str = "unit"
+    initialization: str = "random"
+    augmentation: tuple[tuple[str, float], ...] = ()
+    sides: tuple[tuple[float, int], ...] = ()
+    mixup: float = 0.0
+    model_options: Mapping = field(default_factory=dict)
+
+    def __post_init__(self):
+        for attribute, allowed in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("normalization", NORMALIZATIONS),
+            ("initialization", INITIALIZATIONS),
+        ):
+            if getattr(self, attribute) not in allowed:
+                raise ValueError(
+                    f"Expected {attribute} of {allowed}. Received: {getattr(self, attribute)!r}."
+                )
+        if (self.lookahead or self.offset_rate != 1) and self.optimizer != "sgd":
+            raise ValueError(
+                "Expected optimizer 'sgd' for lookahead and faster offsets. "
+                f"Received: {self.optimizer!r}."
+            )
+        for attribute, high in (
+            ("learning_rate", 1e6), ("weight_decay", 1.0), ("label_smoothing", 1.0), ("mixup", 1e6),
+            ("offset_rate", 1e6),
+        ):  # fmt: skip
+            value = getattr(self, attribute)
+            if not isinstance(value, Real) or not 0 <= value <= high:
+                raise ValueError(
+                    f"Expected {attribute} as a number from 0 to {high}. Received: {value!r}."
+                )
+        shares = [share for share, _ in self.sides]
+        if shares != sorted({s for s in shares if 0 < s <= 1}) or any(
+            side not in range(8, WHOLE + 1) for _, side in self.sides
+        ):
+            raise ValueError(
+                "Expected sides as (share, side), shares rising from above 0 to 1 at most, "
+                f"sides of 8 to 32 pixels. Received: {self.sides!r}."
+            )
+        if self.initialization == "whitening" and self.normalization != "zscore":
+            raise ValueError(
+                "Expected normalization 'zscore' for a whitening start, which takes the pixels' "
+                f"mean for 0. Received: {self.normalization!r}."
+            )
+        if self.mixup and any(name == "crop_alternating_flip" for name, _ in self.augmentation):
+            raise ValueError(
+                "Expected no mixup with crop_alternating_flip, which knows an image by its "
+                f"pixels. Received: mixup={self.mixup!r}."
+            )
+        for attribute in ("epochs", "batch_size"):
+            check_count(attribute, getattr(self, attribute))
+
+    def settings(self) -> dict:
+        """What a ledger record holds of the recipe, as JSON gives it back.
+
+        Attributes that are off (0 or empty, or a rate of 1) are left out, so that a recipe
+        stays the same when recipes learn something new that it does not do.
+        """
+        plain = json.loads(json.dumps(asdict(self), default=lambda array: array.tolist()))
+        off = {"offset_rate": 1.0}
+        return {key: value for key, value in plain.items() if value and value != off.get(key)}
+
+    def phases(self) -> list[tuple[int, int, int]]:
+        """As :func:`phases`, of this recipe."""
+        return phases(self.epochs, self.sides)
+
+
+def phases(epochs: int, sides: Iterable[tuple[float, int]]) -> list[tuple[int, int, int]]:
+    """First epoch, counted from 0, end and side of the images, for each phase of ``sides``."""
+    found, first = [], 0
+    for share, side in (*sides, (1.0, WHOLE)):
+        end = epochs if share == 1 else min(round(share * epochs), epochs - 1)
+        if end > first:
+            found.append((first, end, side))
+            first = end
+    return found
+
 
 CLASSICAL = (("flip", 0.0), ("shift", 0.1), ("rotation", 15.0))
 STOCK_BN = {"bn_momentum": 0.99}  # Keras' default, which the authors left as it is
@@ -141,6 +292,7 @@ _FAST_CNN = replace(
     learning_rate=0.4,
     weight_decay=9e-3,
     lookahead=True,
+    offset_rate=64.0,
     label_smoothing=0.2,
     sides=((0.44, 16),),
     model_options={},

@@ -1,21 +1,26 @@
-"""Train a network by a recipe, so that it can be interrupted at any moment and go on."""
+"""Train a network by a recipe, so that it can be interrupted at any moment and go on.
+
+What makes it fast is in ``fast/``; what decides how well a network learns, in ``recipes``.
+"""
 
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from cifar_utils.augmentation import build_augmentation
-from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
+from cifar_utils.augmentation import PadCropFlip, build_augmentation
 from cifar_utils.checks import check_labelled
-from cifar_utils.data import Cifar10, channel_statistics, fingerprint
+from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, Cifar10, channel_statistics, fingerprint
+from cifar_utils.fast.accelerate import accelerate
+from cifar_utils.fast.machine import best_precision
+from cifar_utils.fast.optimizers import LinearRise, LookaheadSGD
+from cifar_utils.fast.pipeline import steps_per_epoch, training_input, validation_input
+from cifar_utils.fast.resume import TrainingState
 from cifar_utils.fast.whitening import initialize
 from cifar_utils.models import build_model
-from cifar_utils.fast.pipeline import steps_per_epoch, training_input, validation_input
-from cifar_utils.recipe import Recipe
-from cifar_utils.recipes import RECIPES
-from cifar_utils.fast.resume import TrainingState
+from cifar_utils.recipes import RECIPES, Recipe
 
 __all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train"]
 
@@ -27,7 +32,8 @@ class Run:
     Attributes
     ----------
     model : keras.Model
-        As it is after the last epoch. Takes pixels from 0 to 255 and returns logits.
+        As it is after the last epoch, of Keras' own layers: it can be saved, and loaded
+        where this package is not installed. Takes pixels from 0 to 255 and returns logits.
     recipe : Recipe
     seed : int
     history : dict of str to list of float
@@ -51,19 +57,6 @@ class Run:
     precision: str
 
 
-def best_precision() -> str:
-    """The fastest dtype policy that this machine has hardware for.
-
-    ``"mixed_float16"`` on a CUDA GPU, ``"mixed_bfloat16"`` on a processor with bfloat16
-    units, else ``"float32"``.
-    """
-    if has_gpu():
-        return "mixed_float16"
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
-
-
 def train(
     recipe: Recipe,
     data: Cifar10,
@@ -74,7 +67,7 @@ def train(
     resume: str | os.PathLike | None = None,
     verbose: str | int = "auto",
 ) -> Run:
-    """Train a new network by a recipe.
+    """Train a new network by a recipe. Taught in notebook 03.
 
     Parameters
     ----------
@@ -110,7 +103,7 @@ def train(
         be written.
     """
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-    steps = steps_per_epoch(recipe, data)
+    steps = steps_per_epoch(data.x_train, recipe.batch_size)
     form = NUM_CLASSES, IMAGE_SHAPE
     data = replace(data, y_train=check_labelled(data.x_train, data.y_train, *form))
     if len(data.x_val) or len(data.y_val):
@@ -119,10 +112,13 @@ def train(
     precision = precision or best_precision()
     model = _build(recipe, data, precision)
     augmentation = build_augmentation(recipe.augmentation, seed=seed)
-    optimizer = recipe.build_optimizer(recipe.epochs * steps)
+    optimizer = build_optimizer(recipe, recipe.epochs * steps)
     if precision == "mixed_float16":  # its smallest gradients would be lost
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
+    loss = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=recipe.label_smoothing
+    )
 
     identity = recipe.settings() | {
         "seed": seed,
@@ -132,27 +128,26 @@ def train(
         "images": len(data.x_train),
         "validation": fingerprint(data.x_val, data.y_val) if len(data.x_val) else None,
     }
-    state = TrainingState(Path(resume) if resume else None, identity, augmentation)
-    # All networks first, for an error after some epochs would come too late.
+    alternating = [layer for layer in augmentation.layers if isinstance(layer, PadCropFlip)]
+    state = TrainingState(Path(resume) if resume else None, identity, alternating)
+    one_hot = np.eye(NUM_CLASSES, dtype="float32")
+    batches = {"batch_size": recipe.batch_size, "seed": seed, "mixup": recipe.mixup}
+    # All networks first: an error after some epochs would come too late.
     phases = [(first, end, _at_side(model, side)) for first, end, side in recipe.phases()]
     for first_epoch, end, network in phases:
         learner = keras.Sequential([augmentation, *network], name="learner")
-        learner.compile(
-            optimizer=optimizer,
-            loss=keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=recipe.label_smoothing
-            ),
-            metrics=["accuracy"],
-        )
+        learner.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         if not first_epoch:
             state.restore(learner)
         if state.epochs_done < end:
             learner.fit(
-                training_input(recipe, data, seed, state.epochs_done),
+                training_input(
+                    data.x_train, one_hot[data.y_train], first_epoch=state.epochs_done, **batches
+                ),
                 epochs=end,
                 initial_epoch=state.epochs_done,
                 steps_per_epoch=steps,
-                **validation_input(data),
+                **validation_input(data.x_val, one_hot[data.y_val]),
                 callbacks=[state],
                 shuffle=False,
                 verbose=verbose,
@@ -161,6 +156,33 @@ def train(
     speed = steps * recipe.batch_size * len(steady) / sum(steady)
     seconds = sum(state.history["seconds"])
     return Run(model, recipe, seed, state.history, seconds, speed, precision)
+
+
+def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """The optimiser that a recipe asks for, in a training of so many steps."""
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps)
+    elif recipe.schedule == "triangle":
+        rise = max(1, steps // 5)
+        rate = keras.optimizers.schedules.PolynomialDecay(rate, max(1, steps - rise), 0.0)
+        rate = LinearRise(recipe.learning_rate / 5, rise, rate)
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+    elif recipe.optimizer == "rmsprop":
+        optimizer = keras.optimizers.RMSprop(rate, weight_decay=decay)
+    else:
+        options = {"momentum": 0.9, "nesterov": True, "weight_decay": decay}
+        if recipe.lookahead or recipe.offset_rate != 1:
+            options |= {} if recipe.lookahead else {"hold": 0.0}
+            options |= {"steps": steps, "offset_rate": recipe.offset_rate}
+            optimizer = LookaheadSGD(rate, **options)
+        else:
+            optimizer = keras.optimizers.SGD(rate, **options)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
@@ -179,11 +201,11 @@ def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
 
 
 def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
-    """Layers that show images to a network reduced to so many pixels a side."""
+    """Layers that show images to a network, reduced to so many pixels a side, and train fast."""
     if side == IMAGE_SHAPE[0]:
-        return [model]
+        return [accelerate(model)]
 
-    def same(layer: keras.Layer) -> keras.Layer:
+    def same(layer: keras.layers.Layer) -> keras.layers.Layer:
         """The layer itself, so that the weights are shared."""
         if isinstance(layer, keras.layers.Flatten):  # the head wants as many values as ever
             enlarge = keras.layers.Resizing(*layer.input.shape[1:3], interpolation="nearest")
@@ -197,18 +219,4 @@ def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
         raise ValueError(
             f"Expected images large enough for {model.name}. Received: {side} x {side} pixels."
         ) from error
-    return [keras.layers.Resizing(side, side), smaller]
-
-
-def has_gpu() -> bool:
-    """Whether Keras computes on a GPU, on the TensorFlow or the JAX backend."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return bool(tf.config.list_physical_devices("GPU"))
-    if backend == "jax":
-        import jax
-
-        return jax.default_backend() == "gpu"
-    return False
+    return [keras.layers.Resizing(side, side), accelerate(smaller)]

@@ -50,9 +50,13 @@ def test_lookahead_starts_from_the_first_weights_when_fit_builds_it():
         np.testing.assert_allclose(last, first, rtol=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 5, "every": 0}, {"steps": 5, "hold": 2}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"steps": 0}, {"steps": 5, "every": 0}, {"steps": 5, "hold": 2},
+     {"steps": 5, "offset_rate": 0}],
+)  # fmt: skip
 def test_lookahead_refuses_what_is_no_average(wrong):
-    with pytest.raises(ValueError, match="Expected steps and every of 1 at least, and hold from"):
+    with pytest.raises(ValueError, match="Expected steps and every of 1 at least, hold from"):
         LookaheadSGD(0.1, **wrong)
 
 
@@ -67,3 +71,11 @@ def test_lookahead_is_saved_with_its_model(tmp_path):
         losses = [a.train_on_batch(x, y) for a in (model, loaded)]
     assert losses[0] == pytest.approx(losses[1])
     assert loaded.optimizer.hold == 0.5
+
+
+def test_offsets_of_normalisation_learn_faster_by_their_rate():
+    optimizer = LookaheadSGD(0.1, steps=10, hold=0.0, offset_rate=64.0)
+    kernel, offset = (keras.Variable([1.0], name=name) for name in ("kernel", "beta"))
+    optimizer.apply([np.ones(1, "float32")] * 2, [kernel, offset])
+    np.testing.assert_allclose([kernel[0], offset[0]], [1 - 0.1, 1 - 6.4], rtol=1e-6)
+    assert LookaheadSGD.from_config(optimizer.get_config()).offset_rate == 64.0

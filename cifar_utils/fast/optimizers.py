@@ -55,11 +55,15 @@ class LookaheadSGD(keras.optimizers.SGD):
         Steps from one average to the next.
     hold : float
         Share of the slow weights that is kept at the end, 0 to 1. The source's 0.95⁵.
+        With 0 this is SGD.
+    offset_rate : float
+        How many times faster the offsets of normalisation layers, their ``beta``, learn.
 
     Raises
     ------
     ValueError
-        If a number of steps is below 1, or the share not from 0 to 1.
+        If a number of steps is below 1, the share not from 0 to 1, or the offsets' rate not
+        above 0.
 
     Notes
     -----
@@ -69,27 +73,40 @@ class LookaheadSGD(keras.optimizers.SGD):
     References
     ----------
     M. Zhang et al., "Lookahead Optimizer: k Steps Forward, 1 Step Back", 2019,
-    arXiv:1907.08610. The growing share is that of K. Jordan, arXiv:2404.00498.
+    arXiv:1907.08610. The growing share and the faster offsets are those of K. Jordan,
+    arXiv:2404.00498.
     """
 
-    def __init__(self, learning_rate, *, steps: int, every: int = 5, hold: float = 0.77, **kwargs):
-        if steps < 1 or every < 1 or not 0 <= hold <= 1:
+    def __init__(
+        self,
+        learning_rate,
+        *,
+        steps: int,
+        every: int = 5,
+        hold: float = 0.77,
+        offset_rate: float = 1.0,
+        **kwargs,
+    ):
+        if steps < 1 or every < 1 or not 0 <= hold <= 1 or not offset_rate > 0:
             raise ValueError(
-                "Expected steps and every of 1 at least, and hold from 0 to 1. "
-                f"Received: {steps!r}, {every!r} and {hold!r}."
+                "Expected steps and every of 1 at least, hold from 0 to 1, and offset_rate above "
+                f"0. Received: {steps!r}, {every!r}, {hold!r} and {offset_rate!r}."
             )
         super().__init__(learning_rate, **kwargs)
         self.steps, self.every, self.hold = steps, every, hold
+        self.offset_rate = offset_rate
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
         self.slow = self.add_optimizer_variables(variables, "slow")
+        self.rates = [self.offset_rate if v.name == "beta" else 1.0 for v in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         tensor = ops.convert_to_tensor  # for where(), which takes no variables on JAX
-        kept_slow = self.slow[self._get_variable_index(variable)]
+        index = self._get_variable_index(variable)
+        kept_slow, learning_rate = self.slow[index], self.rates[index] * learning_rate
         # Not in build(): within a graph, what that assigns is lost.
         slow = ops.where(self.iterations == 0, tensor(variable), tensor(kept_slow))
         super().update_step(gradient, variable, learning_rate)
@@ -102,5 +119,5 @@ class LookaheadSGD(keras.optimizers.SGD):
         self.assign(variable, ops.where(due, average, tensor(variable)))
 
     def get_config(self):
-        own = {"steps": self.steps, "every": self.every, "hold": self.hold}
-        return super().get_config() | own
+        own = ("steps", "every", "hold", "offset_rate")
+        return super().get_config() | {name: getattr(self, name) for name in own}

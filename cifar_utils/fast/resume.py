@@ -6,14 +6,13 @@ import os
 import time
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import keras
 import numpy as np
 from keras import ops
-
-from cifar_utils.augmentation import PadCropFlip
 
 
 class TrainingState(keras.callbacks.Callback):
@@ -29,8 +28,8 @@ class TrainingState(keras.callbacks.Callback):
         The file; without, nothing is kept.
     identity : dict
         What decides how the training ends, as JSON: a state of another is refused.
-    augmentation : keras.Sequential
-        Its alternating flips are told the epoch.
+    told_the_epoch : sequence of keras.layers.Layer
+        Layers whose variable ``epoch`` is set when an epoch begins.
 
     Attributes
     ----------
@@ -43,7 +42,7 @@ class TrainingState(keras.callbacks.Callback):
         If the file can't be written, before an epoch is lost to that.
     """
 
-    def __init__(self, path: Path | None, identity: dict, augmentation: keras.Sequential):
+    def __init__(self, path: Path | None, identity: dict, told_the_epoch: Sequence = ()):
         super().__init__()
         if path is not None:
             folder = path.parent
@@ -57,7 +56,7 @@ class TrainingState(keras.callbacks.Callback):
         self.path, self.identity = path, identity
         self.history: dict[str, list[float]] = {"seconds": []}
         self.ended: float | None = None  # when the epoch before had been seen to
-        self.alternating = [a for a in augmentation.layers if isinstance(a, PadCropFlip)]
+        self.told_the_epoch = told_the_epoch
 
     @property
     def epochs_done(self) -> int:
@@ -92,7 +91,7 @@ class TrainingState(keras.callbacks.Callback):
         ) from None
 
     def on_epoch_begin(self, epoch, logs=None):
-        for layer in self.alternating:
+        for layer in self.told_the_epoch:
             layer.epoch.assign(epoch)
         # What happens between two epochs is part of the second one.
         self.seconds, self.start = None, self.ended or time.perf_counter()

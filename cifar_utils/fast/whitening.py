@@ -81,7 +81,8 @@ def whitening_filters(images: np.ndarray, size: int) -> np.ndarray:
     Returns
     -------
     ndarray of float64, shape (size, size, channels, size * size * channels)
-        As a convolution's kernel, the pattern of the largest variance first.
+        As a convolution's kernel, the pattern of the largest variance first. The largest
+        value of each pattern is positive, on every machine.
     """
     windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
     # Every second patch in both directions says nearly as much as all of them.
@@ -89,5 +90,8 @@ def whitening_filters(images: np.ndarray, size: int) -> np.ndarray:
     patches = patches.reshape(-1, size * size * images.shape[-1])
     variances, patterns = np.linalg.eigh(patches.T @ patches / len(patches))
     strongest = np.argsort(-variances)
-    filters = patterns[:, strongest] / np.sqrt(variances[strongest] + EPSILON)
+    patterns = patterns[:, strongest]
+    # An eigenvector's sign is by chance, and another library's chance is another one.
+    patterns *= np.sign(np.take_along_axis(patterns, abs(patterns).argmax(0)[None], axis=0))
+    filters = patterns / np.sqrt(variances[strongest] + EPSILON)
     return filters.reshape(size, size, images.shape[-1], -1)

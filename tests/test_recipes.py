@@ -1,0 +1,54 @@
+"""Recipes are data: each names its network, and says what it can't be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cifar_utils.models import list_models
+from cifar_utils.recipes import RECIPES, Recipe
+
+QUICK = replace(RECIPES["valid_cnn"], epochs=3)
+
+
+def test_every_system_has_its_recipe_and_every_recipe_its_network():
+    assert {"plain_cnn", "plain_cnn_l2", "dense_head_cnn", "dense_head_cnn_augmented"} <= set(
+        RECIPES
+    )
+    assert {"valid_cnn", "residual_cnn", "resnet20", "plain20"} <= set(RECIPES)
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name and recipe.model in list_models() and recipe.source
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"optimizer": "adamw"}, "optimizer.*'adamw'"), ({"schedule": "step"}, "schedule.*'step'"),
+     ({"normalization": "l2"}, "normalization.*'l2'"), ({"epochs": -1}, "epochs.*-1"),
+     ({"initialization": "zeros"}, "initialization.*'zeros'"), ({"batch_size": 0}, "size.*0"),
+     ({"initialization": "whitening"}, "'zscore'.*'unit'"), ({"learning_rate": -1.0}, "rate.*-1"),
+     ({"label_smoothing": 1.5}, "smoothing.*1.5"), ({"sides": ((1.5, 16),)}, "sides.*1.5"),
+     ({"sides": ((0.5, 16), (0.2, 24))}, "rising"), ({"sides": ((0.5, 4),)}, "sides.*4"),
+     ({"mixup": 0.2, "augmentation": (("crop_alternating_flip", 2),)}, "no mixup.*0.2"),
+     ({"epochs": True}, "epochs.*True"), ({"learning_rate": float("inf")}, "rate.*inf"),
+     ({"offset_rate": 64.0}, "'sgd' for lookahead and faster offsets.*'adam'"),
+     ({"mixup": "0.2"}, "mixup.*'0.2'"), ({"weight_decay": None}, "decay.*None")],
+)  # fmt: skip
+def test_bad_recipes_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**{"name": "x", "model": "plain_cnn", "source": "", "epochs": 1} | options)
+
+
+def test_a_training_on_small_images_ends_with_whole_ones_however_short():
+    phases = replace(QUICK, epochs=1, sides=((0.7, 16),)).phases()
+    assert list(phases) == [(0, 1, 32)]
+    phases = replace(QUICK, epochs=10, sides=((0.5, 16), (0.8, 24))).phases()
+    assert list(phases) == [(0, 5, 16), (5, 8, 24), (8, 10, 32)]
+    assert list(replace(QUICK, sides=((1.0, 16),)).phases()) == [(0, 3, 16)]
+
+
+def test_settings_hold_what_is_on_and_fit_into_json():
+    options = {"statistics": (np.full(3, 0.5), np.full(3, 0.25))}
+    settings = replace(QUICK, epochs=np.int64(1), model_options=options).settings()
+    assert settings["model_options"]["statistics"] == [[0.5] * 3, [0.25] * 3]
+    assert "mixup" not in settings and "offset_rate" not in settings
+    assert RECIPES["fast_cnn"].settings()["offset_rate"] == 64.0
