@@ -6,15 +6,12 @@ a file that was cut short or edited by hand is noticed when it is read.
 
 import datetime
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-import subprocess
-import sys
 from pathlib import Path
 
 from cifar_utils import __version__
+from cifar_utils.fast.machine import output_of
 
 FIELDS = {
     "train": (
@@ -27,7 +24,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class LedgerError(ValueError):
@@ -113,45 +110,6 @@ def read_records(folder: Path | None = None, **wanted) -> list[dict]:
     return sorted(chosen, key=lambda r: (r["kind"], r.get("recipe", ""), r.get("seed", 0)))
 
 
-def hardware() -> dict[str, str | int | float | None]:
-    """Return what this machine computes with.
-
-    Returns
-    -------
-    dict
-        ``processor`` (its model), ``cores`` that this process may use, ``memory_gib``
-        (None where the system does not tell), and ``accelerator``: the first CUDA GPU's
-        model, or ``"none"``.
-
-    Examples
-    --------
-    >>> sorted(hardware())
-    ['accelerator', 'cores', 'memory_gib', 'processor']
-    """
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return {
-        "processor": _processor(),
-        "cores": len(affinity(0)) if affinity else os.cpu_count() or 1,
-        "memory_gib": _memory_gib(),
-        "accelerator": _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "none",
-    }
-
-
-def versions(*more: str) -> dict[str, str]:
-    """Return the versions of Python and of the packages that figures depend on, and of more.
-
-    >>> "python" in versions() and "numpy" in versions()
-    True
-    """
-    found = {"python": platform.python_version()}
-    for package in ("tensorflow", "jax", "keras", "numpy", "scikit-learn", *more):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def revision() -> str:
     """This package's version and, in a git checkout, the commit that it is at.
 
@@ -159,7 +117,7 @@ def revision() -> str:
     True
     """
     describe = ("git", "-C", str(CHECKOUT), "describe", "--always", "--dirty")
-    return f"{__version__} {_output(*describe) if _is_checkout() else ''}".strip()
+    return f"{__version__} {output_of(*describe) if _is_checkout() else ''}".strip()
 
 
 def _is_checkout() -> bool:
@@ -180,31 +138,3 @@ def checksum(record: dict) -> str:
     """SHA-256 over all fields but itself."""
     kept = {key: value for key, value in record.items() if key != "checksum"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    if sys.platform == "darwin":
-        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
-    return platform.processor() or platform.machine()
-
-
-def _memory_gib() -> float | None:
-    try:
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return None
-    return round(pages * size / 2**30, 1)
-
-
-def _output(*command: str) -> str:
-    """First line that a command prints, or nothing where there is no such command."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip().partition("\n")[0]

@@ -7,13 +7,13 @@ import numpy as np
 from filelock import FileLock
 from sklearn.metrics import confusion_matrix, log_loss
 
-from cifar_utils.blocks import IMAGE_SHAPE, NUM_CLASSES
 from cifar_utils.checks import check_labelled
-from cifar_utils.data import Cifar10, fingerprint
+from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, Cifar10, fingerprint
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
-from cifar_utils.experiments.ledger import checksum, hardware, read_records, revision, versions, write_record
+from cifar_utils.experiments.ledger import checksum, read_records, revision, write_record
+from cifar_utils.fast.machine import best_precision, hardware, has_gpu, versions
 from cifar_utils.recipes import find_recipe
-from cifar_utils.training import Run, best_precision, has_gpu, train
+from cifar_utils.training import Run, train
 
 
 def run_seed(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import cifar_utils
-from cifar_utils.experiments import run as experiment
-from cifar_utils.experiments import ledger
 from cifar_utils.data import load_cifar10, load_cifar10_test
+from cifar_utils.experiments import ledger
+from cifar_utils.experiments import run as experiment
 from cifar_utils.models import build_model
 from cifar_utils.training import RECIPES
 
