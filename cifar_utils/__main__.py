@@ -5,20 +5,13 @@ import os
 import sys
 from pathlib import Path
 
-from cifar_utils.notebook import quiet_stderr
-from cifar_utils.dataset import cache
-from cifar_utils.experiments.bench import group_names
 from cifar_utils.checks import check_count
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
-from cifar_utils.experiments.ledger import (
-    default_folder,
-    hardware,
-    read_records,
-    revision,
-    versions,
-    write_record,
-)
-from cifar_utils.dataset.storage import FOLDER
+from cifar_utils.dataset import cache
+from cifar_utils.experiments.bench import group_names
+from cifar_utils.experiments.ledger import default_folder, read_records, revision, write_record
+from cifar_utils.fast.machine import hardware, versions
+from cifar_utils.notebook import quiet_stderr
 
 
 def show_data(options: argparse.Namespace) -> None:
@@ -29,13 +22,13 @@ def show_data(options: argparse.Namespace) -> None:
         for path in cache.clear():
             print(f"removed {path}")
     elif options.verify:
-        folder = cache.own_cache() / FOLDER
-        if damaged := cache.verify(folder):
+        if damaged := cache.damaged():
             raise DatasetError(
-                f"Expected the files in {folder} as they were unpacked. Received: others for "
-                f"{', '.join(damaged)}. The next load will fetch them anew."
+                f"Expected {cache.own_cache()} to hold CIFAR-10 as it was written there. Received: "
+                f"{', '.join(path.name for path in damaged)} missing or changed. "
+                "The next load fetches CIFAR-10 anew."
             )
-        print(f"{folder}: all files are as they were unpacked.")
+        print(f"{cache.own_cache()}: all pixels and labels are as they were written.")
     else:
         data = load_cifar10("cifar10")
         x_test, _ = load_cifar10_test("cifar10")
@@ -54,8 +47,8 @@ def run_recipe(options: argparse.Namespace) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_stderr():
         from cifar_utils.experiments.run import run_seed
+        from cifar_utils.fast.machine import best_precision
         from cifar_utils.recipes import find_recipe
-        from cifar_utils.training import best_precision
 
         find_recipe(options.recipe)  # before any data is fetched for it
         precision = options.precision or best_precision()  # which looks for a GPU
@@ -80,8 +73,8 @@ def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; keep a record, unless only a part is measured."""
     from cifar_utils.experiments import bench
     from cifar_utils.experiments.charts import draw
+    from cifar_utils.experiments.peers import BATCH, EPOCHS
     from cifar_utils.experiments.tables import speed_table
-    from cifar_utils.experiments.training_speed import BATCH, EPOCHS
 
     record = {
         "kind": "bench",

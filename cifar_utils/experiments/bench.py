@@ -13,8 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from cifar_utils.experiments.contestants import CONTESTANTS, UNITS, Contestant
-from cifar_utils.experiments.training_speed import BATCH
+from cifar_utils.experiments.peers import BATCH, CONTESTANTS, UNITS, Contestant
 
 # All on the processor, which is what the contestants have in common.
 ENVIRONMENT = {
@@ -85,7 +84,7 @@ def _in_a_process(number: int, contestant: Contestant, images: int) -> tuple[flo
     without_onednn = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "cifar_utils.experiments.contestants", str(number), str(images)],
+            [sys.executable, "-m", "cifar_utils.experiments.peers", str(number), str(images)],
             env=without_onednn | ENVIRONMENT | contestant.environment,
             capture_output=True,
             text=True,

@@ -10,8 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from cifar_utils.data import CLASS_NAMES
+from cifar_utils.experiments.tables import (
+    Group,
+    best,
+    groups,
+    on_one_data_set,
+    ratios,
+    small_until,
+    speeds,
+)
 from cifar_utils.plotting import label_source, plot_confusion_matrix
-from cifar_utils.experiments.tables import Group, best, groups, on_one_data_set, ratios, small_until, speeds
 
 
 def draw(results: Path | None, figures: Path, only: str | None = None) -> Iterator[Path]:

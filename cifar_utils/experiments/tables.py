@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cifar_utils.experiments.contestants import UNITS
 from cifar_utils.data import SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
 from cifar_utils.experiments.ledger import LedgerError, read_records
-from cifar_utils.recipe import WHOLE, phases
+from cifar_utils.experiments.peers import CONTESTANTS, UNITS
+from cifar_utils.recipes import WHOLE, phases
 
 # Tag, network, what its author claims, the recipe that is theirs.
 SYSTEMS = (
@@ -78,11 +78,16 @@ def on_one_data_set(runs: list[Group]) -> list[Group]:
 
 
 def speeds(results: Path | None = None) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """What the latest bench of each machine measured, as ``bench.run`` gives it; newest first."""
+    """What the latest bench of each machine measured, as ``bench.run`` gives it; newest first.
+
+    Of groups that the bench has no more, nothing.
+    """
+    groups = {contestant.group for contestant in CONTESTANTS}
     benches = [r for r in read_records(results, kind="bench") if r["data"]["name"] != SYNTHETIC]
     latest = {}
     for record in sorted(benches, key=lambda record: record["date"], reverse=True):
-        latest.setdefault(_machine(record["hardware"]), record["speeds"])
+        measured = {g: figures for g, figures in record["speeds"].items() if g in groups}
+        latest.setdefault(_machine(record["hardware"]), measured)
     return latest
 
 
@@ -104,7 +109,6 @@ def tables(results: Path | None = None) -> dict[str, str]:
             f"On {machine}:\n\n{speed_table(measured)}"
             for machine, measured in speeds(results).items()
         ),
-        "time": time_table(compared),
     }
 
 
@@ -212,38 +216,6 @@ def ratios(group: str, figures: dict[str, list[float]], label: str) -> list[floa
     power = -1 if UNITS.get(group) == "s" else 1
     pairs = zip(ours, theirs, strict=True)
     return [(a / b) ** power for a, b in pairs if a is not None and b is not None]
-
-
-def time_table(runs: list[Group], accuracy: float = 0.83) -> str:
-    """Seconds of training until the validation accuracy of an epoch is as high as that."""
-    rows = []
-    for run in runs:
-        if run.mean("val_accuracy") is None:
-            continue
-        seconds = [_seconds_to(record, accuracy) for record in run.records]
-        reached = [s for s in seconds if s is not None]
-        whole = len(reached) == len(seconds)
-        row = (
-            f"`{run.first['recipe']}`",
-            run.first["epochs"],
-            f"{len(reached)} of {len(seconds)}",
-            _span(reached) if whole else "–",
-            run.device,
-        )
-        rows.append((np.mean(reached) if whole else np.inf, row))
-    rows = [row for _, row in sorted(rows)]
-    return _markdown(("recipe", "epochs", "runs that reach it", "seconds", "machine"), rows)
-
-
-def _seconds_to(record: dict, accuracy: float) -> float | None:
-    """Seconds until the whole validation images, not reduced ones, were that well classified."""
-    whole_from = max([last for last, _ in small_until(record)], default=0)
-    elapsed = np.cumsum(record["history"]["seconds"])
-    values = record["history"]["val_accuracy"]
-    for value, seconds in list(zip(values, elapsed, strict=True))[whole_from:]:
-        if value >= accuracy:
-            return float(seconds)
-    return None
 
 
 def small_until(record: dict) -> list[tuple[int, int]]:
