@@ -1,10 +1,92 @@
-"""What a notebook's setup cell does, in one call."""
+"""What a notebook's setup cell does, in one call: ``start()``."""
 
 import contextlib
 import os
+import platform
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
+
+import numpy as np
+
+from cifar_utils.data import find_cifar10
+from cifar_utils.fast.machine import hardware, versions
+
+
+def start(seed: int = 0, *, keras: bool = True) -> None:
+    """Prepare a notebook, and print one line that says what it runs on.
+
+    Call it before Keras is imported: it chooses TensorFlow's faster kernels, keeps its
+    greetings off the page, and sets the seeds of Python, NumPy and Keras.
+
+    Parameters
+    ----------
+    seed : int
+    keras : bool
+        Whether to import Keras and its backend, which takes some seconds; a notebook
+        without a network need not.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable CIFAR_UTILS_PROFILE is neither ``full`` nor ``smoke``.
+
+    Examples
+    --------
+    >>> start(keras=False)  # doctest: +ELLIPSIS
+    full profile | Python 3... core...
+    """
+    # By itself, TensorFlow chooses these kernels on some recent processors only.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    if keras:
+        with quiet_stderr():
+            from keras.utils import set_random_seed
+
+            set_random_seed(seed)
+    found = versions()
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    names = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX"}
+    packages = [f"{names[p]} {found[p]}" for p in (backend, "keras") if p in found] if keras else []
+    python = f"Python {platform.python_version()}"
+    print(" | ".join([f"{profile()} profile", ", ".join([python, *packages]), device(), _data()]))
+
+
+def device() -> str:
+    """The accelerator, or the processor with its strongest vector unit, in a few words."""
+    machine = hardware()
+    if machine["accelerator"] != "none":
+        return machine["accelerator"]
+    strongest = machine["vector_units"][-1:]
+    cores = machine["cores"]
+    return f"{cores} core{'s' * (cores > 1)} ({', '.join([machine['processor'], *strongest])})"
+
+
+def _data() -> str:
+    """Which images a notebook will get, without fetching any."""
+    if os.environ.get("CIFAR_UTILS_SOURCE") == "synthetic":
+        return "drawn stand-in for CIFAR-10"
+    return "CIFAR-10 at hand" if find_cifar10() else "CIFAR-10, to be downloaded (170 MB)"
+
+
+def profile() -> str:
+    """Return ``"full"`` or ``"smoke"``, from the environment variable CIFAR_UTILS_PROFILE.
+
+    In the smoke profile a notebook is given small values, to see that it works; its figures
+    say nothing.
+
+    Raises
+    ------
+    ValueError
+        If the variable is something else.
+    """
+    value = os.environ.get("CIFAR_UTILS_PROFILE") or "full"
+    if value not in ("full", "smoke"):
+        raise ValueError(f"Expected CIFAR_UTILS_PROFILE 'full' or 'smoke'. Received: {value!r}.")
+    return value
 
 
 @contextlib.contextmanager

@@ -4,11 +4,12 @@ A notebook's source is the script of the same name in ``src/``; this runs it in 
 kernel and writes the executed notebook, in place or, with ``--output``, elsewhere
 together with a web page; what fails goes to ``build/failed/``. The answers to its
 exercises are in ``src/solutions/``; put into the notebook's own exercises, they make its
-notebook of solutions. With
-``--check``, nbval runs the committed notebooks instead and compares the outputs of the
-cells marked for it. With ``--prose``, text that changed in the scripts goes into the
-notebooks, whose outputs stay; if an exercise's code changed, the exercises alone are
-run again.
+notebook of solutions. With ``--check``, nbval runs copies of the committed notebooks
+instead and compares the outputs of the cells tagged for it. With ``--prose``, text that
+changed in the scripts goes into the notebooks; outputs of unchanged code stay.
+
+Notebooks hold the values of a full run. Those of the smoke profile are in
+``smoke.toml``; papermill puts them into the copy that is run.
 """
 
 import argparse
@@ -18,20 +19,25 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
 import jupytext
 import nbformat
+from jupytext.combine import combine_inputs_with_outputs
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
+from papermill.parameterize import parameterize_notebook
 
 from cifar_utils.data import DatasetError, find_cifar10
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "src"
-FAILED = HERE.parent / "build" / "failed"
+BUILD = HERE.parent / "build"
+FAILED, CHECKED = BUILD / "failed", BUILD / "checked"
+SMOKE = tomllib.loads((HERE / "smoke.toml").read_text(encoding="utf-8"))
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 AT_ONCE = {"smoke": 2, "full": 1}  # timings of a full run are results
 CELL_TIMEOUT = {"smoke": 300, "full": 3600}  # seconds
@@ -109,27 +115,21 @@ def as_notebook(script: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def with_smoke_values(notebook: nbformat.NotebookNode, name: str):
+    """The notebook with the smoke profile's values in a cell after its own settings."""
+    if values := SMOKE.get(name):
+        notebook.metadata["papermill"] = nbformat.from_dict({})
+        for cell in notebook.cells:
+            cell.metadata.setdefault("tags", [])  # papermill looks at each cell's
+        notebook = parameterize_notebook(notebook, values, comment="Smoke profile")
+        del notebook.metadata["papermill"]
+    return notebook
+
+
 def update(script: Path, target: Path) -> None:
-    """Bring changed text into the executed notebook; run exercises whose code changed."""
-    notebook, executed = as_notebook(script), nbformat.read(target, as_version=4)
-    done = [cell for cell in executed.cells if cell.cell_type == "code"]
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    needed, where = ([], slice(0)) if is_solution(script) else exercises(notebook.cells)
-    own = [cell for cell in notebook.cells[where] if cell.cell_type == "code"]
-    same = [a.source == b.source for a, b in zip(cells, done, strict=False)]
-    if len(cells) != len(done) or not all(same[: len(cells) - len(own)]):
-        sys.exit(
-            f"Expected {script.name} with the code that was run. Received: other code."
-        )
-    for cell, before in zip(cells, done, strict=True):
-        cell.outputs, cell.execution_count = before.outputs, before.execution_count
-    if not all(same):
-        choose_real_data()
-        alone = nbformat.v4.new_notebook(metadata=notebook.metadata)
-        alone.cells = [nbformat.from_dict(cell) for cell in needed + own]
-        asyncio.run(run(alone, CELL_TIMEOUT["full"]))
-        for cell, again in zip(own, alone.cells[len(needed) :], strict=True):
-            cell.outputs = again.outputs
+    """Bring changed text into the executed notebook; unchanged code keeps its outputs."""
+    executed = nbformat.read(target, as_version=4)
+    notebook = combine_inputs_with_outputs(as_notebook(script), executed, "ipynb")
     notebook.metadata = executed.metadata
     nbformat.write(notebook, target)
 
@@ -156,6 +156,8 @@ async def run(notebook: nbformat.NotebookNode, timeout: int) -> None:
 async def execute(script: Path, target: Path, timeout: int, with_html: bool) -> None:
     """Run one script as a notebook; write what came of it, elsewhere if a cell failed."""
     notebook, place = as_notebook(script), FAILED / target.name
+    if os.environ.get("CIFAR_UTILS_PROFILE") == "smoke":
+        notebook = with_smoke_values(notebook, script.stem)
     try:
         await run(notebook, timeout)
         place = target
@@ -188,8 +190,14 @@ async def execute_all(jobs: list[tuple], at_once: int) -> int:
 
 
 def check(notebooks: list[Path]) -> int:
-    """Run nbval over the committed notebooks in the smoke profile."""
+    """Run nbval over copies of the committed notebooks, with the smoke profile's values."""
     os.environ["CIFAR_UTILS_PROFILE"] = "smoke"
+    copies = []
+    for path in notebooks:
+        copies.append(CHECKED / path.relative_to(HERE))
+        copies[-1].parent.mkdir(parents=True, exist_ok=True)
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.write(with_smoke_values(notebook, path.stem), copies[-1])
     print(
         f"Checking {len(notebooks)} notebooks under nbval on {choose_data()}.",
         flush=True,
@@ -198,7 +206,7 @@ def check(notebooks: list[Path]) -> int:
     options += [f"--numprocesses={AT_ONCE['smoke']}", "--dist=loadfile"]
     timeout = f"--nbval-cell-timeout={CELL_TIMEOUT['smoke']}"
     command = [sys.executable, "-m", "pytest", *options, timeout]
-    return subprocess.run([*command, *map(str, notebooks)], check=False).returncode
+    return subprocess.run([*command, *map(str, copies)], check=False).returncode
 
 
 def main() -> int:
@@ -212,7 +220,7 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true", help="run nbval instead")
     parser.add_argument(
-        "--prose", action="store_true", help="update the text, run exercises at most"
+        "--prose", action="store_true", help="update the text, and run nothing"
     )
     options = parser.parse_args()
     # "02" stands for the notebook and its solutions, "solutions/02" for these alone.

@@ -63,17 +63,18 @@ import pandas as pd
 from keras import layers
 
 from cifar_utils import evaluation, plotting
-from cifar_utils.experiments import ledger
-from cifar_utils.data import CLASS_NAMES, load_cifar10, load_cifar10_test, profile
-from cifar_utils.models import build_model
+from cifar_utils.data import CLASS_NAMES, load_cifar10, load_cifar10_test
+from cifar_utils.fast import machine
 from cifar_utils.fast.pipeline import untuned
+from cifar_utils.models import build_model
+from cifar_utils.notebook import profile
 from cifar_utils.training import RECIPES, train
 
 # %%
 PROFILE = profile()
 print("profile:", PROFILE)
-print("versions:", ledger.versions())
-print("machine:", ledger.hardware())
+print("versions:", machine.versions())
+print("machine:", machine.hardware())
 print("devices:", DEVICES)
 
 # %% [markdown]

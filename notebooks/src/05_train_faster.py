@@ -66,30 +66,24 @@ import pandas as pd
 from keras import layers
 
 from cifar_utils import augmentation, evaluation
-from cifar_utils.fast import whitening as initialization
-from cifar_utils.experiments import ledger
-from cifar_utils.fast import optimizers
-from cifar_utils.data import (
-    channel_statistics,
-    load_cifar10,
-    load_cifar10_test,
-    profile,
-)
-from cifar_utils.fast.layers import (
+from cifar_utils.data import channel_statistics, load_cifar10, load_cifar10_test
+from cifar_utils.fast import machine, optimizers, whitening
+from cifar_utils.fast.accelerate import (
     FusedBatchNormalization,
     SmallMapConv2D,
-    with_stock_layers,
+    accelerate,
 )
 from cifar_utils.models import build_model
-from cifar_utils.training import RECIPES, best_precision, train
+from cifar_utils.notebook import profile
+from cifar_utils.training import RECIPES, build_optimizer, train
 
 # %%
 PROFILE = profile()
 print("profile:", PROFILE)
-print("versions:", ledger.versions())
-print("machine:", ledger.hardware())
+print("versions:", machine.versions())
+print("machine:", machine.hardware())
 print("devices:", DEVICES)
-PRECISION = best_precision()
+PRECISION = machine.best_precision()
 print("fastest precision here:", PRECISION)
 
 # %% [markdown]
@@ -113,6 +107,7 @@ RANGE = (1e-3, 10.0)  # of learning rates
 LADDER_EPOCHS = 5 if FULL else 1
 LADDER_IMAGES = 25_000 if FULL else 400
 LADDER_SIDE = 16  # pixels
+RUNGS = None if FULL else 2  # how many to climb; None for all
 GOAL = 0.6  # validation accuracy on small images
 TRAIN_EPOCHS = RECIPE.epochs if FULL else 2
 
@@ -134,20 +129,20 @@ print(f"{len(data.x_train):,} training and {len(data.x_val):,} validation images
 
 
 # %%
-def build(precision):
+def build(precision, faster=True):
     """The network, its convolutions in that precision, its first layer frozen."""
     keras.config.set_dtype_policy(precision)
     network = build_model(RECIPE.model, statistics=channel_statistics(data.x_train))
     keras.config.set_dtype_policy("float32")
-    initialization.initialize(network, data.x_train)
-    return network
+    whitening.initialize(network, data.x_train)
+    return accelerate(network) if faster else network
 
 
 # %%
 x_batch = data.x_train[:BATCH]
 y_batch = keras.utils.to_categorical(data.y_train[:BATCH], 10)
 model = build(PRECISION)
-optimizer = RECIPE.build_optimizer(1_000)
+optimizer = build_optimizer(RECIPE, 1_000)
 optimizer.build(model.trainable_variables)
 crop_and_flip = augmentation.PadCropFlip(2, flip="alternating")
 for layer in model.layers:
@@ -438,7 +433,7 @@ def lines(thing):
 
 # %%
 networks = {
-    "Keras' layers, float32": with_stock_layers(build("float32")),
+    "Keras' layers, float32": build("float32", faster=False),
     "+ fused normalisation": build("float32"),
     f"+ {PRECISION}": build(PRECISION),
     "+ first layer frozen": build(PRECISION),
@@ -542,9 +537,9 @@ class RisingRate(keras.callbacks.Callback):
 
 # %%
 learner = build_model(RECIPE.model, statistics=channel_statistics(data.x_train))
-initialization.initialize(learner, data.x_train)
+whitening.initialize(learner, data.x_train)
 constant = replace(RECIPE, schedule="constant", lookahead=False)
-learner.compile(constant.build_optimizer(RANGE_STEPS), sparse_loss)
+learner.compile(build_optimizer(constant, RANGE_STEPS), sparse_loss)
 rising = RisingRate(*RANGE, RANGE_STEPS)
 shuffled = tf.data.Dataset.from_tensor_slices((data.x_train, data.y_train))
 shuffled = shuffled.shuffle(len(data.x_train), seed=SEED).repeat().batch(BATCH)
@@ -604,20 +599,20 @@ print(f"lowest at {lowest:.2f}; the recipe's peak is {RECIPE.learning_rate}")
 # %%
 base = replace(
     RECIPE, optimizer="adam", learning_rate=1e-3, schedule="constant", weight_decay=0.0,
-    lookahead=False, label_smoothing=0.0, normalization="unit", initialization="random",
+    lookahead=False, offset_rate=1.0, label_smoothing=0.0, normalization="unit",
+    initialization="random",
     augmentation=(), epochs=LADDER_EPOCHS, batch_size=BATCH, sides=((1.0, LADDER_SIDE),)
 )  # fmt: skip
 
 # %%
-sgd = {
-    key: getattr(RECIPE, key) for key in ("optimizer", "learning_rate", "weight_decay")
-}
-whitening = {"normalization": "zscore", "initialization": "whitening"}
+settings = ("optimizer", "learning_rate", "weight_decay", "offset_rate")
+sgd = {key: getattr(RECIPE, key) for key in settings}
+zscores = {"normalization": "zscore", "initialization": "whitening"}
 rungs = {
     "Adam, constant rate": ({}, []),
     "+ SGD, weight decay": (sgd, []),
     "+ triangular rate": ({"schedule": RECIPE.schedule}, [optimizers.LinearRise]),
-    "+ whitening, identities": (whitening, [initialization]),
+    "+ whitening, identities": (zscores, [whitening]),
     "+ smoothing": ({"label_smoothing": RECIPE.label_smoothing}, []),
     "+ crop, alternating flip": (
         {"augmentation": RECIPE.augmentation},
@@ -641,7 +636,7 @@ def seconds_to(goal, history):
 # %%
 few = {"x_train": data.x_train[:LADDER_IMAGES], "y_train": data.y_train[:LADDER_IMAGES]}
 fewer, rows, recipe = replace(data, **few), [], base
-for name, (change, code) in rungs.items():
+for name, (change, code) in list(rungs.items())[:RUNGS]:
     recipe, cost = replace(recipe, **change), sum(map(lines, code))
     history = train(recipe, fewer, SEED, verbose=0).history
     last, seconds_needed = history["val_accuracy"][-1], seconds_to(GOAL, history)

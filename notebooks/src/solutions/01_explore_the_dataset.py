@@ -25,10 +25,8 @@ for name, function in (("32 x 32", np.float32), ("8 x 8", shrink)):
     print(f"{name:7} {accuracy} in {seconds:.1f} s")
 
 # %% [markdown]
-# Better *and* faster: 38.2 instead of 34.3 %, and the intervals do not touch, in 0.9 instead of 12
-# seconds. (34.3 and not the notebook's 34.0 %, for these are raw pixels, not z-scores.) Averaging
-# blurs the exact places of edges, which pixel distance takes too seriously, and a sixteenth of the
-# numbers is compared.
+# Better *and* faster: the intervals do not touch. Averaging blurs the exact places of edges,
+# which pixel distance takes too seriously, and a sixteenth of the numbers is compared.
 
 
 # %% tags=["answer-3"]
@@ -53,10 +51,8 @@ for k, these in right.items():
     print(f"{only_k} that k = 1 has wrong, {only_1} the other way round")
 
 # %% [markdown]
-# All on the 8 × 8 images. k = 2 is k = 1, since of two different labels the nearer wins. The best
-# of the five, k = 10, is right on 546 images that k = 1 has wrong, and wrong on 466 that k = 1 has
-# right. The difference is 80, and 2·√(546 + 466) is 64: more than chance would give. For k = 5 it
-# is 44, against 58: that may be chance. Two intervals side by side would have hidden the former,
-# for each reaches almost as far to either side as the gain is large; a *paired* comparison
-# looks only at the images on which the two differ. Still, k was chosen as the best of five on
-# these very images, so the gain is a little flattered.
+# All on the 8 × 8 images. k = 2 is k = 1, since of two different labels the nearer wins. For the
+# best k, hold the difference of its two counts against 2·√(sum of the counts): only beyond that
+# is it more than chance would give. Two intervals side by side could have hidden this; a *paired*
+# comparison looks only at the images on which the two differ. Still, k was chosen as the best of
+# five on these very images, so its gain is a little flattered.

@@ -1,0 +1,76 @@
+"""A notebook starts with one call, which prints one line and nothing else."""
+
+import os
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cifar_utils import notebook
+from cifar_utils.notebook import profile, quiet_stderr, start
+
+START = """
+from cifar_utils.notebook import start
+start(seed=3)
+import keras, random
+print(keras.backend.backend(), random.random())
+"""
+
+
+def test_start_prints_one_line_and_keeps_tensorflows_greetings_off_the_page():
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
+    environment["CIFAR_UTILS_SOURCE"] = "synthetic"
+    command = [sys.executable, "-c", START]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    line, rest = done.stdout.splitlines()
+    assert line.startswith("full profile | Python 3.") and " | drawn stand-in" in line
+    assert ", TensorFlow 2." in line and ", Keras 3." in line and " core" in line
+    assert rest == f"tensorflow {random.Random(3).random()}"
+    assert done.stderr == ""
+
+
+def test_start_without_keras_sets_the_other_seeds(capsys):
+    drawn = []
+    for _ in range(2):
+        start(5, keras=False)
+        drawn.append((random.random(), np.random.random()))  # noqa: NPY002
+    assert drawn[0] == drawn[1]
+    assert "Keras" not in capsys.readouterr().out
+
+
+def test_line_names_the_gpu_or_the_processors_strongest_unit(monkeypatch):
+    machine = {"processor": "P", "cores": 2, "vector_units": ["avx2", "amx_bf16"]}
+    monkeypatch.setattr(notebook, "hardware", lambda: machine | {"accelerator": "none"})
+    assert notebook.device() == "2 cores (P, amx_bf16)"
+    monkeypatch.setattr(notebook, "hardware", lambda: machine | {"accelerator": "Tesla T4"})
+    assert notebook.device() == "Tesla T4"
+
+
+@pytest.mark.parametrize(("source", "at_hand"), [("", True), ("", False), ("synthetic", True)])
+def test_line_says_which_images_there_will_be(source, at_hand, monkeypatch, capsys):
+    monkeypatch.setenv("CIFAR_UTILS_SOURCE", source)
+    monkeypatch.setattr(notebook, "find_cifar10", lambda: "here" if at_hand else None)
+    start(keras=False)
+    expected = "drawn stand-in" if source else "at hand" if at_hand else "to be downloaded"
+    assert expected in capsys.readouterr().out
+
+
+def test_profile_is_full_unless_told(monkeypatch):
+    assert profile() == "full"
+    monkeypatch.setenv("CIFAR_UTILS_PROFILE", "smoke")
+    assert profile() == "smoke"
+    monkeypatch.setenv("CIFAR_UTILS_PROFILE", "quick")
+    with pytest.raises(ValueError, match=r"'full' or 'smoke'. Received: 'quick'"):
+        start(keras=False)
+
+
+def test_quiet_stderr_shows_what_it_held_back_only_after_an_error(capfd):
+    with quiet_stderr():
+        os.write(2, b"greetings\n")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(OSError), quiet_stderr():
+        os.write(2, b"the reason\n")
+        raise OSError
+    assert capfd.readouterr().err == "the reason\n"
