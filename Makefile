@@ -11,7 +11,7 @@ tutorial: $(READY)  ## run the series on few images, and keep it as HTML
 	@$(BIN)/python notebooks/execute.py --profile smoke --output build
 
 test: $(READY) lint  ## unit tests, doctests, then every notebook under nbval
-	@$(BIN)/pytest --numprocesses 2
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --durations 10
 	@$(BIN)/python notebooks/execute.py --check
 
 data: $(READY)  ## fetch CIFAR-10, unless it is here
