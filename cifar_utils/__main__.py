@@ -48,9 +48,9 @@ def run_recipe(options: argparse.Namespace) -> None:
     with quiet_stderr():
         from cifar_utils.experiments.run import run_seed
         from cifar_utils.fast.machine import best_precision
-        from cifar_utils.recipes import find_recipe
+        from cifar_utils.recipes import RECIPES
 
-        find_recipe(options.recipe)  # before any data is fetched for it
+        RECIPES[options.recipe]  # raises before any data is fetched for it
         precision = options.precision or best_precision()  # which looks for a GPU
     validation = 0 if options.all_images else min(5_000, options.limit or 5_000)
     data = load_cifar10(val_size=validation, limit=options.limit)

@@ -114,19 +114,16 @@ def plain_cnn(
     x,
     output,
     *,
-    batch_norm: bool = True,
     l2: float = 0.0,
     dropout: Sequence[float] = (0.2, 0.3, 0.4),
     bn_momentum: float = BN_MOMENTUM,
 ):
     """Six 3x3 convolutions in three stages of 32, 64 and 128 channels (s0, s1).
 
-    309,290 parameters, 308,394 of them trainable, with batch normalisation.
+    309,290 parameters, 308,394 of them trainable.
 
     Parameters
     ----------
-    batch_norm : bool
-        Batch normalisation after each ReLU.
     l2 : float
         Weight of an L2 penalty on the convolutions' kernels; 0 for none.
     dropout : three floats
@@ -139,8 +136,7 @@ def plain_cnn(
             penalty = keras.regularizers.L2(l2) if l2 else None
             options |= {"kernel_regularizer": penalty, "name": f"stage{stage}_conv{i}"}
             x = layers.Conv2D(width, 3, **options)(x)
-            if batch_norm:
-                x = layers.BatchNormalization(momentum=bn_momentum, name=f"stage{stage}_bn{i}")(x)
+            x = layers.BatchNormalization(momentum=bn_momentum, name=f"stage{stage}_bn{i}")(x)
         x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
         x = layers.Dropout(rate, name=f"stage{stage}_dropout")(x)
     x = layers.Flatten(name="flatten")(x)

@@ -308,13 +308,15 @@ _FAST = (
         augmentation=(("crop_alternating_flip", 4.0),),
     ),
 )
+
+
+class _Recipes(dict):
+    """Names the near ones where there is no recipe of a name."""
+
+    def __missing__(self, name):
+        raise unknown_name("recipe", name, self)
+
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST}
+    _Recipes({recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST})
 )
-
-
-def find_recipe(name: str) -> Recipe:
-    """The recipe of that name; ValueError, with the names that are near, if there is none."""
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    return RECIPES[name]

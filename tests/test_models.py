@@ -121,11 +121,6 @@ def test_l2_penalises_every_convolution_and_adds_no_parameter():
     assert penalised.count_params() == plain.count_params()
 
 
-def test_batch_normalisation_can_be_left_out():
-    model = build_model("plain_cnn", batch_norm=False)
-    assert model.count_params() == 309_290 - 4 * 448
-
-
 def test_statistics_turn_pixels_into_z_scores(pixels):
     scaled = pixels / 255
     mean, std = scaled.mean(axis=(0, 1, 2)), scaled.std(axis=(0, 1, 2))

@@ -52,3 +52,11 @@ def test_settings_hold_what_is_on_and_fit_into_json():
     assert settings["model_options"]["statistics"] == [[0.5] * 3, [0.25] * 3]
     assert "mixup" not in settings and "offset_rate" not in settings
     assert RECIPES["fast_cnn"].settings()["offset_rate"] == 64.0
+
+
+def test_unknown_recipe_is_answered_with_the_near_ones_and_none_can_be_added():
+    with pytest.raises(ValueError, match=r"Received: 'fast_cn'. Did you mean 'fast_cnn'"):
+        RECIPES["fast_cn"]
+    assert "fast_cn" not in RECIPES and RECIPES.get("fast_cn") is None
+    with pytest.raises(TypeError):
+        RECIPES["mine"] = QUICK

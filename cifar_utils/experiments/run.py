@@ -12,7 +12,7 @@ from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, Cifar10, fingerprint
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.experiments.ledger import checksum, read_records, revision, write_record
 from cifar_utils.fast.machine import best_precision, hardware, has_gpu, versions
-from cifar_utils.recipes import find_recipe
+from cifar_utils.recipes import RECIPES
 from cifar_utils.training import Run, train
 
 
@@ -58,7 +58,7 @@ def run_seed(
         If there is no such recipe, the test set is not uint8 images and as many labels, or
         as ``training.train``.
     """
-    recipe = find_recipe(name)
+    recipe = RECIPES[name]
     check_labelled(*test, NUM_CLASSES, IMAGE_SHAPE)
     epochs = recipe.epochs if epochs is None else epochs
     precision = precision or best_precision()
