@@ -42,13 +42,18 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if keras:
         with quiet_stderr():
             from keras.utils import set_random_seed
 
             set_random_seed(seed)
+            if backend == "tensorflow":
+                import tensorflow as tf
+
+                tf.config.list_logical_devices()  # looks for a GPU, and says so
+                tf.get_logger().setLevel("ERROR")  # else it warns of models built one by one
     found = versions()
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     names = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX"}
     packages = [f"{names[p]} {found[p]}" for p in (backend, "keras") if p in found] if keras else []
     python = f"Python {platform.python_version()}"

@@ -31,7 +31,7 @@ def test_contestant_gives_a_figure_from_a_process_of_its_own(monkeypatch, capsys
 @pytest.mark.parametrize(
     "label",
     ["the same network, stock Keras, fit on arrays", "+ first layer frozen, as ours",
-     "fast_cnn, all its epochs", "s3's ten epochs, stock Keras, fit on arrays",
+     "ours, augmentation included", "s3's ten epochs, stock Keras, fit on arrays",
      "Keras' ImageDataGenerator"],
 )  # fmt: skip
 @pytest.mark.usefixtures("set_precision")  # a contestant sets it and leaves it, as in a process

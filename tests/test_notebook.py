@@ -15,7 +15,7 @@ START = """
 from cifar_utils.notebook import start
 start(seed=3)
 import keras, random
-print(keras.backend.backend(), random.random())
+print(keras.backend.backend(), random.random(), float(keras.ops.ones(())))
 """
 
 
@@ -27,7 +27,7 @@ def test_start_prints_one_line_and_keeps_tensorflows_greetings_off_the_page():
     line, rest = done.stdout.splitlines()
     assert line.startswith("full profile | Python 3.") and " | drawn stand-in" in line
     assert ", TensorFlow 2." in line and ", Keras 3." in line and " core" in line
-    assert rest == f"tensorflow {random.Random(3).random()}"
+    assert rest == f"tensorflow {random.Random(3).random()} 1.0"
     assert done.stderr == ""
 
 

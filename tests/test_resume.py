@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -148,16 +149,26 @@ def test_state_that_cannot_be_kept_is_refused_before_any_training(place, data, t
 
 
 SIZES = replace(
-    QUICK, model="fast_cnn", sides=((0.4, 16),), optimizer="sgd", lookahead=True,
+    QUICK, model="fast_cnn", batch_size=50, sides=((0.4, 16),), optimizer="sgd", lookahead=True,
     learning_rate=0.02, augmentation=(("crop_alternating_flip", 2),),
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def whole(data):
+def without_graphs():
+    """Few steps take less time than to build a graph for each size."""
+    compiled = partialmethod(keras.Sequential.compile, run_eagerly=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Sequential, "compile", compiled)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(data, without_graphs):
     return train(SIZES, data, **OPTIONS)
 
 
+@pytest.mark.xdist_group("sizes")
 @pytest.mark.parametrize("last", [0, 1])  # before the kill: of the small images, of whole ones
 def test_small_images_at_first_then_whole_ones_train_the_same_weights(
     last, whole, data, tmp_path, monkeypatch

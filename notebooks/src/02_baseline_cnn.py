@@ -96,6 +96,7 @@ BN_MOMENTUM = 0.9
 DEFAULT_BN_MOMENTUM = 0.99
 DROPOUT = 0.2
 STEADY_IMAGES, STEADY_EPOCHS = (6_000, 6) if FULL else (640, 1)
+MOMENTA = (DEFAULT_BN_MOMENTUM, BN_MOMENTUM)[: 2 if FULL else 1]
 CHOICE_IMAGES, CHOICE_EPOCHS = (2_560, 3) if FULL else (320, 1)
 CHOICE_SEEDS = (0, 1, 2) if FULL else (0,)
 CHOICES = None if FULL else 2  # how many of section 6 to try; None for all
@@ -339,7 +340,7 @@ def validation_by_epoch(momentum, rate):
 # %%
 falling_rate = cosine(2 * DEFAULT_RATE, STEADY_EPOCHS, STEADY_IMAGES, SMALL_BATCH)
 steadiness = {}
-for momentum in (DEFAULT_BN_MOMENTUM, BN_MOMENTUM):
+for momentum in MOMENTA:
     for name, rate in (("constant", DEFAULT_RATE), ("falling", falling_rate)):
         label = f"momentum {momentum}, rate {name}"
         steadiness[label] = validation_by_epoch(momentum, rate)
@@ -347,7 +348,7 @@ for momentum in (DEFAULT_BN_MOMENTUM, BN_MOMENTUM):
 # %%
 fig, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
 styles = ("o-", "s--", "^-.", "D:")
-for style, (label, accuracies) in zip(styles, steadiness.items(), strict=True):
+for style, (label, accuracies) in zip(styles, steadiness.items(), strict=False):
     epochs = range(1, STEADY_EPOCHS + 1)
     ax.plot(epochs, accuracies, style, markersize=4, label=label)
 ax.set(xlabel="epoch", ylabel="validation accuracy")
