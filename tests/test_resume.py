@@ -1,5 +1,6 @@
 """A training survives being killed, and knows its own state from others'."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -154,7 +155,7 @@ SIZES = replace(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@contextlib.contextmanager
 def without_graphs():
     """Few steps take less time than to build a graph for each size."""
     compiled = partialmethod(keras.Sequential.compile, run_eagerly=True)
@@ -164,8 +165,9 @@ def without_graphs():
 
 
 @pytest.fixture(scope="module")
-def whole(data, without_graphs):
-    return train(SIZES, data, **OPTIONS)
+def whole(data):
+    with without_graphs():
+        return train(SIZES, data, **OPTIONS)
 
 
 @pytest.mark.xdist_group("sizes")
@@ -182,9 +184,10 @@ def test_small_images_at_first_then_whole_ones_train_the_same_weights(
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingState, "on_epoch_end", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with without_graphs(), pytest.raises(KeyboardInterrupt):
             train(SIZES, data, resume=state, **OPTIONS)
-    resumed = train(SIZES, data, resume=state, **OPTIONS)
+    with without_graphs():
+        resumed = train(SIZES, data, resume=state, **OPTIONS)
     assert len(whole.history["loss"]) == len(resumed.history["loss"]) == 3
     assert_equal(whole, resumed)
     assert whole.model.input.shape == (None, 32, 32, 3)
