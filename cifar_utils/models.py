@@ -1,7 +1,7 @@
 """The networks of the series, each whole, as layers of Keras.
 
 :func:`build_model` puts the scaling of pixels in front of a network, so that it can be
-neither forgotten nor done twice, and logits, one a class, behind it. Since all layers are
+neither forgotten nor done twice, and the logits, one per class, behind it. Since all layers are
 Keras' own, ``summary()`` shows what every tutorial shows, and a saved network opens where
 this package is not installed.
 
@@ -11,7 +11,8 @@ speed. Each is a function of the scaled pixels ``x`` and of ``output``, which tu
 features into logits. ``bn_momentum`` is the share of the old value that batch
 normalisation's moving averages keep at each step.
 
-To add a network, write its function and name it in ``_BUILDERS`` at the end.
+To add a network, write its function and name it in ``_BUILDERS`` at the end. The tests then
+ask for its parameter counts, for a recipe that trains it, and for its row in the README.
 """
 
 from collections.abc import Callable, Sequence
@@ -75,7 +76,8 @@ def build_model(
     ------
     ValueError
         If there is no network of that name, or an argument has a value that it can't have,
-        such as a dropout rate of 1 or images too small for the network.
+        such as a dropout rate of 1, statistics beyond 0 to 1, or images too small for the
+        network.
 
     Examples
     --------
@@ -311,7 +313,7 @@ def fast_cnn(
     activation: str = "relu",
     bn_momentum: float = BN_MOMENTUM,
 ):
-    """A network made to learn quickly: a whitening layer and three stages of two (ours).
+    """A network made to learn quickly: whitening, three stages of two convolutions (ours).
 
     What makes it fast to train, beside its shape: a first layer that needs no training
     (``fast.whitening``), batch normalisation without scales, whose offsets the recipe lets
@@ -324,7 +326,8 @@ def fast_cnn(
     widths : three ints
         Channels of the stages.
     activation : str
-        Of Keras. GELU is a little better for the same epochs, and takes more time.
+        Name of an activation of Keras. GELU is a little better for the same epochs, and takes
+        more time.
 
     References
     ----------
@@ -340,7 +343,8 @@ def fast_cnn(
         options = {"padding": "same", "use_bias": False, "name": f"{place}_conv"}
         return layers.Conv2D(width, 3, **options)(x)
 
-    patterns = 2 * 2 * x.shape[-1]  # in a window of 2 x 2, each with its negative
+    patterns = 2 * 2 * x.shape[-1]  # that a window of 2 x 2 can be made up of
+    # Each with its negative.
     x = layers.Conv2D(2 * patterns, 2, activation=activation, name="whitening_conv")(x)
     for stage, width in enumerate(widths, start=1):
         x = conv(x, width, f"stage{stage}_1")
@@ -383,7 +387,7 @@ def _check_rates(dropout: Sequence[float] | float, count: int) -> list[float]:
     return rates
 
 
-_BUILDERS: dict[str, Callable[..., keras.Model]] = {
+_BUILDERS: dict[str, Callable[..., keras.KerasTensor]] = {
     builder.__name__: builder
     for builder in (
         plain_cnn, dense_head_cnn, valid_cnn, residual_cnn, resnet20, plain20,

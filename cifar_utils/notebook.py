@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import platform
 import random
 import sys
 import tempfile
@@ -11,14 +10,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from cifar_utils.data import find_cifar10
-from cifar_utils.fast.machine import hardware, versions
+from cifar_utils.fast.machine import hardware, has_gpu, versions
 
 
 def start(seed: int = 0, *, keras: bool = True) -> None:
     """Prepare a notebook, and print one line that says what it runs on.
 
     Call it before Keras is imported: it chooses TensorFlow's faster kernels, keeps its
-    greetings off the page, and sets the seeds of Python, NumPy and Keras.
+    start-up messages off the page, and sets the seeds of Python, NumPy and Keras.
 
     Parameters
     ----------
@@ -31,13 +30,15 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     ------
     ValueError
         If the environment variable CIFAR_UTILS_PROFILE is neither ``full`` nor ``smoke``.
+    DatasetError
+        If the environment variable CIFAR10_DIR names a folder without CIFAR-10.
 
     Examples
     --------
     >>> start(keras=False)  # doctest: +ELLIPSIS
     full profile | Python 3... core...
     """
-    # By itself, TensorFlow chooses these kernels on some recent processors only.
+    # By itself, TensorFlow chooses oneDNN's kernels on some recent processors only.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     random.seed(seed)
@@ -56,14 +57,15 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     found = versions()
     names = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX"}
     packages = [f"{names[p]} {found[p]}" for p in (backend, "keras") if p in found] if keras else []
-    python = f"Python {platform.python_version()}"
-    print(" | ".join([f"{profile()} profile", ", ".join([python, *packages]), device(), _data()]))
+    python = f"Python {found['python']}"
+    device = _device(gpu=not keras or has_gpu())
+    print(" | ".join([f"{profile()} profile", ", ".join([python, *packages]), device, _data()]))
 
 
-def device() -> str:
-    """The accelerator, or the processor with its strongest vector unit, in a few words."""
+def _device(*, gpu: bool) -> str:
+    """The GPU, if it can be used, or the processor with its strongest vector unit."""
     machine = hardware()
-    if machine["accelerator"] != "none":
+    if gpu and machine["accelerator"] != "none":
         return machine["accelerator"]
     strongest = machine["vector_units"][-1:]
     cores = machine["cores"]
@@ -96,7 +98,7 @@ def profile() -> str:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keep what native code prints to stderr, and show it only if the block raises.
+    """Hold back what native code prints to stderr, and show it only if the block raises.
 
     TensorFlow's C++ libraries greet on stderr while they are being loaded, before any
     of their own log levels is read. In a notebook, Python's warnings go elsewhere and are

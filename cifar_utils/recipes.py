@@ -207,6 +207,7 @@ _TUTORIALS = (
         source="s3: Adam, batches of 64, 10 epochs; dropout rates are ours",
         epochs=10,
         batch_size=64,
+        learning_rate=1e-3,  # Adam's default
         model_options=STOCK_BN,
     ),
     Recipe(

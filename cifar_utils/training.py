@@ -22,7 +22,7 @@ from cifar_utils.fast.whitening import initialize
 from cifar_utils.models import build_model
 from cifar_utils.recipes import RECIPES, Recipe
 
-__all__ = ["RECIPES", "Recipe", "Run", "best_precision", "train"]
+__all__ = ["RECIPES", "Recipe", "Run", "best_precision", "build_optimizer", "train"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Run:
     seconds : float
         Wall-clock time of all epochs, the building of the graph included, validation not.
     images_per_second : float
-        Over the epochs after the first, or over the only one, small images included.
+        Over the epochs after the first, or over the only one; those on smaller images count
+        like the others.
     precision : str
         The Keras dtype policy that the network was built with.
     """
@@ -175,8 +176,9 @@ def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     else:
         options = {"momentum": 0.9, "nesterov": True, "weight_decay": decay}
         if recipe.lookahead or recipe.offset_rate != 1:
-            options |= {} if recipe.lookahead else {"hold": 0.0}
             options |= {"steps": steps, "offset_rate": recipe.offset_rate}
+            if not recipe.lookahead:
+                options["hold"] = 0.0
             optimizer = LookaheadSGD(rate, **options)
         else:
             optimizer = keras.optimizers.SGD(rate, **options)
@@ -201,13 +203,13 @@ def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
 
 
 def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
-    """Layers that show images to a network, reduced to so many pixels a side, and train fast."""
+    """The network's faster twin, behind a layer that reduces images to so many pixels a side."""
     if side == IMAGE_SHAPE[0]:
         return [accelerate(model)]
 
     def same(layer: keras.layers.Layer) -> keras.layers.Layer:
         """The layer itself, so that the weights are shared."""
-        if isinstance(layer, keras.layers.Flatten):  # the head wants as many values as ever
+        if isinstance(layer, keras.layers.Flatten):  # the head needs as many values as before
             enlarge = keras.layers.Resizing(*layer.input.shape[1:3], interpolation="nearest")
             return keras.Sequential([enlarge, layer])
         return layer

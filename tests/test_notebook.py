@@ -43,9 +43,10 @@ def test_start_without_keras_sets_the_other_seeds(capsys):
 def test_line_names_the_gpu_or_the_processors_strongest_unit(monkeypatch):
     machine = {"processor": "P", "cores": 2, "vector_units": ["avx2", "amx_bf16"]}
     monkeypatch.setattr(notebook, "hardware", lambda: machine | {"accelerator": "none"})
-    assert notebook.device() == "2 cores (P, amx_bf16)"
+    assert notebook._device(gpu=True) == "2 cores (P, amx_bf16)"
     monkeypatch.setattr(notebook, "hardware", lambda: machine | {"accelerator": "Tesla T4"})
-    assert notebook.device() == "Tesla T4"
+    assert notebook._device(gpu=True) == "Tesla T4"
+    assert notebook._device(gpu=False) == "2 cores (P, amx_bf16)"  # the backend can't use it
 
 
 @pytest.mark.parametrize(("source", "at_hand"), [("", True), ("", False), ("synthetic", True)])

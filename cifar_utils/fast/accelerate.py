@@ -10,7 +10,7 @@ from keras import ops
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation of feature maps in one kernel instead of several.
 
-    Keras composes batch normalisation of elementary operations, each of which reads
+    Keras builds batch normalisation from elementary operations, each of which reads
     and writes the whole map. TensorFlow has one kernel for all of it, which this layer
     calls. Weights, outputs, gradients, moving statistics and arguments are those of
     ``keras.layers.BatchNormalization``, up to rounding; the statistics are computed in
@@ -37,7 +37,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     @staticmethod
     def pays_for(layer: keras.layers.BatchNormalization) -> bool:
-        """Whether the kernel can do what a layer of Keras does."""
+        """Whether this twin gains anything for a layer of Keras."""
         return (
             keras.backend.backend() == "tensorflow"
             and layer.input_spec.ndim == 4
@@ -57,7 +57,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         x = ops.cast(inputs, self.compute_dtype)
         scale = ops.cast(self.gamma, "float32") if self.scale else tf.ones(channels)
         offset = ops.cast(self.beta, "float32") if self.center else tf.zeros(channels)
-        # In training the kernel takes the batch's own statistics, and wants none.
+        # In training the kernel computes the statistics itself, and must be given none.
         known = (self.moving_mean, self.moving_variance)
         mean, variance = (tf.zeros([0]),) * 2 if learn else (ops.cast(m, "float32") for m in known)
         outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -79,8 +79,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
-# Measured on an Intel Xeon with bfloat16 units: it gains on sides of up to 8 places, hardly on
-# 10, and loses on larger ones.
+# Pixels a side. Measured on an Intel Xeon with bfloat16 units: it gains on maps of up to 8 x 8,
+# hardly on 10 x 10, and loses on larger ones.
 LARGEST = 8
 
 
@@ -88,11 +88,11 @@ LARGEST = 8
 class SmallMapConv2D(keras.layers.Conv2D):
     """A convolution that trains faster on small maps, in bfloat16 on a processor.
 
-    There the gradient of the kernel takes several times as long as the convolution itself,
-    though it is as much work. Here it is computed by a convolution, too, in which images and
-    channels change places. Outputs, gradients, weights and arguments are those of
-    ``keras.layers.Conv2D``, up to rounding. Maps with a side of more than 8 places or of
-    unknown size, strides, dilation, groups, padding other than ``"same"``, channels first,
+    In bfloat16 on a processor, the gradient of the kernel takes several times as long as the
+    convolution itself, though it is as much work. This layer computes it by a convolution,
+    too, in which images and channels change places. Outputs, gradients, weights and arguments
+    are those of ``keras.layers.Conv2D``, up to rounding. Maps of more than 8 pixels a side or
+    of unknown size, strides, dilation, groups, padding other than ``"same"``, channels first,
     even windows, other precisions, machines with an accelerator and other backends are left
     to the parent class.
 
@@ -110,7 +110,7 @@ class SmallMapConv2D(keras.layers.Conv2D):
 
     @staticmethod
     def pays_for(layer: keras.layers.Conv2D) -> bool:
-        """Whether a layer of Keras would be faster in this form, on maps that are small."""
+        """Whether this twin gains anything for a layer of Keras, on maps that are small."""
         if (
             keras.backend.backend() != "tensorflow"
             or layer.compute_dtype != "bfloat16"
@@ -176,15 +176,16 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
     model : keras.Model
         Any functional or sequential one, also with such models inside.
     twins : mapping of type to type
-        Which layers are exchanged, and for what. A layer of a type that inherits from these
-        is left alone, and so is one whose twin could only do what it does itself.
+        Which layers are exchanged, and for what. A twin's type has a function ``pays_for``,
+        which says of a layer whether anything is gained; else the layer is left alone, and so
+        is one whose type only inherits from these.
 
     Returns
     -------
     keras.Model
         Uncompiled. Its ``exchanged`` says what was exchanged: a dict of the layers' names to
         their twins' types, empty where nothing is gained, as on other backends than
-        TensorFlow.
+        TensorFlow. (A convolution's twin is faster on small maps; on others it is Keras'.)
 
     Raises
     ------
@@ -234,7 +235,7 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
             "Expected a functional or sequential model, whose layers can be exchanged. "
             f"Received: {type(model).__name__}."
         ) from error
-    if not model.trainable:  # which freezes all layers, also those that were thawed after
+    if not model.trainable:  # to freeze a model freezes its layers; some may have been thawed
         frozen = [layer.trainable for layer in twin.layers]
         twin.trainable = False
         for layer, was in zip(twin.layers, frozen, strict=True):
@@ -245,7 +246,8 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
 
 def _with_shared_weights(kind: type, layer: keras.layers.Layer) -> keras.layers.Layer:
     """A layer of another type with the settings, and the very variables, of this one."""
-    trainable, layer.trainable = layer.trainable, True  # Keras sorts variables by that
+    # Keras sorts variables by whether they are trainable.
+    trainable, layer.trainable = layer.trainable, True
     theirs = {variable.name: variable for variable in layer.variables}
     twin = kind.from_config(layer.get_config())
     twin.add_weight = lambda *_, name, **__: theirs[name]

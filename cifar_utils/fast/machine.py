@@ -47,7 +47,7 @@ def hardware() -> dict[str, str | int | float | list[str] | None]:
 
 
 def versions(*more: str) -> dict[str, str]:
-    """Return the versions of Python and of the packages that figures depend on, and of more.
+    """Return the versions of Python, of the packages that figures depend on, and of others named.
 
     >>> "python" in versions() and "numpy" in versions()
     True
@@ -89,7 +89,7 @@ def best_precision() -> str:
     precision: bfloat16 on processors and on CUDA GPUs from Ampere on, float16 on older
     ones. Processors that can compute in bfloat16 may yet be slower in it. It takes a
     fraction of a second; the answer is remembered in the package's cache, for this
-    machine and this version of the backend. Taught in notebook 06.
+    machine and this version of the backend. Taught in notebook 05.
 
     Returns
     -------
@@ -103,14 +103,13 @@ def best_precision() -> str:
         return "float32"
     backend = keras.backend.backend()
     machine = {k: v for k, v in hardware().items() if k != "memory_gib"}
-    about = machine | {"backend": backend, "version": versions().get(backend)}
+    about = machine | {"backend": backend, "version": versions().get(backend), "gpu": has_gpu()}
     key = json.dumps(about, sort_keys=True)
     file, known = own_cache() / REMEMBERED, {}
-    with suppress(OSError, ValueError):
-        known = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(known, dict) or known.get(key) not in ("float32", f"mixed_{half}"):
+    with suppress(OSError, ValueError, TypeError):
+        known = dict(json.loads(file.read_text(encoding="utf-8")))
+    if known.get(key) not in ("float32", f"mixed_{half}"):
         gain = _seconds_of_a_step("float32") / _seconds_of_a_step(half)
-        known = known if isinstance(known, dict) else {}
         known[key] = f"mixed_{half}" if gain > GAIN else "float32"
         with suppress(OSError):  # a cache that can't be written: measure the next time, too
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +143,7 @@ def _compute_capability() -> tuple[int, ...]:
 
 
 def _seconds_of_a_step(dtype: str) -> float:
-    """The least of several: one convolution and its gradients, maps and kernel in float32."""
+    """The shortest time of a convolution and its gradients, maps and kernel in float32."""
     step = _convolution_step(dtype)
     step()  # builds the graph
     seconds, begin = [], time.perf_counter()
@@ -172,7 +171,7 @@ def _convolution_step(dtype: str) -> Callable[[], object]:
     if keras.backend.backend() == "jax":
         import jax
 
-        gradients, *arrays = jax.jit(jax.grad(loss, (0, 1))), *jax.device_put((maps, kernel))
+        gradients, arrays = jax.jit(jax.grad(loss, (0, 1))), jax.device_put((maps, kernel))
         return lambda: jax.block_until_ready(gradients(*arrays))
     import tensorflow as tf
 
@@ -197,7 +196,7 @@ def _processor() -> str:
 
 
 def _cpuinfo(*fields: str) -> str:
-    """The first of these fields that Linux tells of the processor, or nothing."""
+    """The value of the first of these fields that Linux tells of the processor, or nothing."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")
@@ -220,7 +219,7 @@ def _gpu() -> str:
 
 
 def output_of(*command: str) -> str:
-    """First line that a command prints, or nothing where there is no such command."""
+    """First line that a command prints; nothing if it can't be run, fails or takes too long."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
