@@ -1,8 +1,8 @@
 """How each network of the series is trained: recipes, as data.
 
-A recipe named like a network is its author's own, as far as published; what the source
-leaves open is ours, and ``source`` says so. Recipes called ``…_tuned`` are our best
-for the same network. Reading recipes needs no Keras.
+A recipe whose ``source`` begins with s0 to s4 is its author's own, as far as published; what
+is not is ours, or Keras' default. Recipes called ``…_tuned`` are our best for the same
+network. Reading recipes needs no Keras.
 """
 
 import json
@@ -116,6 +116,8 @@ class Recipe:
                 raise ValueError(
                     f"Expected {attribute} as a number from 0 to {high}. Received: {value!r}."
                 )
+        if not self.offset_rate:
+            raise ValueError(f"Expected offset_rate above 0. Received: {self.offset_rate!r}.")
         shares = [share for share, _ in self.sides]
         if shares != sorted({s for s in shares if 0 < s <= 1}) or any(
             side not in range(8, WHOLE + 1) for _, side in self.sides

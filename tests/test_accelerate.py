@@ -188,8 +188,13 @@ def test_layers_that_were_frozen_stay_so_and_can_be_thawed():
     assert {id(w) for w in twin.trainable_weights} - trained == {
         id(model.get_layer("stage1_1_bn").beta)
     }
-    model.trainable = False
-    assert accelerate(model).trainable_weights == []
+    inputs = keras.Input((32, 32, 3))
+    outer = keras.Model(inputs, model(inputs))
+    outer.trainable = False
+    model.get_layer("stage1_1_bn").trainable = True  # thawed, for nothing: it is in a frozen model
+    assert accelerate(outer).trainable_weights == [] == outer.trainable_weights
+    thawed = [layer.name for layer in model.layers if layer.trainable]
+    assert thawed == ["stage1_1_bn"]
 
 
 class OwnNormalization(keras.layers.BatchNormalization):

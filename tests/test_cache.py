@@ -601,6 +601,7 @@ def test_cache_can_be_shown_verified_and_cleared(filled, shares, capsys):
     (folder / "notes.txt").write_text("mine")
     (folder / LABELS).write_bytes(shares)
     (folder / f"{ARCHIVE}.part").write_bytes(b"half")
+    (folder / "precision.json").write_text("{}")
     assert main(["data", "--where"]) == 0
     assert str(folder) in capsys.readouterr().out
     assert main(["data", "--verify"]) == 0

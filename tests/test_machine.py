@@ -118,7 +118,7 @@ def test_answer_is_remembered_for_this_machine_alone(stub, clean_environment):
     measured = stub(["avx512_bf16"], float32=1.0, bfloat16=2.0)
     assert [best_precision(), best_precision()] == ["float32"] * 2
     assert sorted(measured) == ["bfloat16", "float32"]
-    assert [p.name for p in machine.own_cache().iterdir()] == [machine.REMEMBERED]
+    assert [p.name for p in machine.own_cache().iterdir()] == [machine.PRECISION]
     stub(["avx512_bf16", "amx_bf16"], float32=1.0, bfloat16=0.2)
     assert best_precision() == "mixed_bfloat16"
 
@@ -127,7 +127,7 @@ def test_answer_is_remembered_for_this_machine_alone(stub, clean_environment):
     "content", ["", "[]", '{"a": ', None], ids=["empty", "list", "cut", "folder"]
 )
 def test_broken_memory_costs_a_measurement_and_no_more(content, stub):
-    file = machine.own_cache() / machine.REMEMBERED
+    file = machine.own_cache() / machine.PRECISION
     file.parent.mkdir(parents=True)
     file.mkdir() if content is None else file.write_text(content)
     stub(["avx512_bf16"], float32=1.0, bfloat16=2.0)

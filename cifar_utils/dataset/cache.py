@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 from cifar_utils.dataset import files
 from cifar_utils.dataset.files import FOLDER, DatasetError, sha256_of
 
+PRECISION = "precision.json"  # what fast.machine remembers of this machine
 SLOW_LOCK = 3  # seconds after which a waiting process says so
 Named = str | os.PathLike | None  # a folder that the user may have named
 
@@ -80,6 +81,7 @@ def clear() -> list[Path]:
     if not os.path.isdir(own_cache()):  # noqa: PTH112
         return []
     whole = *map(_cached, files.FILES), _fetched(files.ARCHIVE), _fetched(files.CIFAR10H)
+    whole += (own_cache() / PRECISION,)
     with _changing():
         removed = [p for path in whole for p in (path, files.part_of(path)) if p.exists()]
         for path in removed:

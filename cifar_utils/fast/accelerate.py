@@ -183,9 +183,10 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
     Returns
     -------
     keras.Model
-        Uncompiled. Its ``exchanged`` says what was exchanged: a dict of the layers' names to
-        their twins' types, empty where nothing is gained, as on other backends than
-        TensorFlow. (A convolution's twin is faster on small maps; on others it is Keras'.)
+        Uncompiled. Its ``exchanged`` says what was exchanged: a dict of the layers' names
+        (``outer/inner`` in a model inside) to those of their twins' types. It is empty where
+        nothing is gained, as on other backends than TensorFlow. (A convolution's twin is
+        faster on small maps; on others it is Keras'.)
 
     Raises
     ------
@@ -236,9 +237,9 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
             f"Received: {type(model).__name__}."
         ) from error
     if not model.trainable:  # to freeze a model freezes its layers; some may have been thawed
-        frozen = [layer.trainable for layer in twin.layers]
+        inner = [(layer, layer.trainable) for layer in twin._flatten_layers(include_self=False)]
         twin.trainable = False
-        for layer, was in zip(twin.layers, frozen, strict=True):
+        for layer, was in inner:  # those that hold others come before these
             layer.trainable = was
     twin.exchanged = exchanged
     return twin
@@ -248,10 +249,13 @@ def _with_shared_weights(kind: type, layer: keras.layers.Layer) -> keras.layers.
     """A layer of another type with the settings, and the very variables, of this one."""
     # Keras sorts variables by whether they are trainable.
     trainable, layer.trainable = layer.trainable, True
-    theirs = {variable.name: variable for variable in layer.variables}
-    twin = kind.from_config(layer.get_config())
-    twin.add_weight = lambda *_, name, **__: theirs[name]
-    twin.build(layer.get_build_config()["input_shape"])
-    del twin.add_weight
-    layer.trainable = twin.trainable = trainable
+    try:
+        theirs = {variable.name: variable for variable in layer.variables}
+        twin = kind.from_config(layer.get_config())
+        twin.add_weight = lambda *_, name, **__: theirs[name]
+        twin.build(layer.get_build_config()["input_shape"])
+        del twin.add_weight
+        twin.trainable = trainable
+    finally:
+        layer.trainable = trainable
     return twin

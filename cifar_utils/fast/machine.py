@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -12,12 +13,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from cifar_utils.dataset.cache import own_cache
+from cifar_utils.dataset.cache import PRECISION, own_cache
 
 # Of processors, weaker first. The names are those of /proc/cpuinfo.
 VECTOR_UNITS = ("asimd", "sve", "bf16", "avx2", "avx512f", "avx512_bf16", "amx_bf16")
 GAIN = 1.1  # what half precision must gain on a convolution, since other layers gain less
-REMEMBERED = "precision.json"  # in the package's cache
 
 
 def hardware() -> dict[str, str | int | float | list[str] | None]:
@@ -105,7 +105,7 @@ def best_precision() -> str:
     machine = {k: v for k, v in hardware().items() if k != "memory_gib"}
     about = machine | {"backend": backend, "version": versions().get(backend), "gpu": has_gpu()}
     key = json.dumps(about, sort_keys=True)
-    file, known = own_cache() / REMEMBERED, {}
+    file, known = own_cache() / PRECISION, {}
     with suppress(OSError, ValueError, TypeError):
         known = dict(json.loads(file.read_text(encoding="utf-8")))
     if known.get(key) not in ("float32", f"mixed_{half}"):
@@ -134,8 +134,8 @@ def _compute_capability() -> tuple[int, ...]:
     if keras.backend.backend() == "jax":
         import jax
 
-        found = getattr(jax.devices()[0], "compute_capability", "0")
-        return tuple(map(int, str(found).split(".")))
+        found = str(getattr(jax.devices()[0], "compute_capability", ""))
+        return tuple(map(int, found.split("."))) if re.fullmatch(r"\d+\.\d+", found) else (0, 0)
     import tensorflow as tf
 
     gpu = tf.config.list_physical_devices("GPU")[0]
