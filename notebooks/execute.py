@@ -5,7 +5,7 @@ kernel and writes the executed notebook, in place or, with ``--output``, elsewhe
 together with a web page; what fails goes to ``build/failed/``. The answers to its
 exercises are in ``src/solutions/``; put into the notebook's own exercises, they make its
 notebook of solutions. With ``--check``, nbval runs copies of the committed notebooks
-instead and compares the outputs of the cells tagged for it. With ``--prose``, text that
+instead, solutions behind them, and compares the outputs of the cells tagged for it. With ``--prose``, text that
 changed in the scripts goes into the notebooks; outputs of unchanged code stay.
 
 Notebooks hold the values of a full run. Those of the smoke profile are in
@@ -189,17 +189,31 @@ async def execute_all(jobs: list[tuple], at_once: int) -> int:
     return sum(outcome.startswith("failed") for outcome in outcomes)
 
 
+def with_solutions(path: Path) -> nbformat.NotebookNode:
+    """A committed notebook, and after its end its exercises again, solved."""
+    notebook = nbformat.read(path, as_version=4)
+    needed, _ = exercises(notebook.cells)
+    solutions = nbformat.read(path.parent / "solutions" / path.name, as_version=4)
+    for cell in solutions.cells[1 + len(needed) :]:
+        cell.id = f"solved-{cell.id}"
+        notebook.cells.append(cell)
+    return notebook
+
+
 def check(notebooks: list[Path]) -> int:
-    """Run nbval over copies of the committed notebooks, with the smoke profile's values."""
+    """Run nbval over copies of the committed notebooks, with the smoke profile's values.
+
+    Solutions run behind their notebook, in its kernel: to import TensorFlow and prepare the
+    data takes as long as most of them.
+    """
     os.environ["CIFAR_UTILS_PROFILE"] = "smoke"
+    CHECKED.mkdir(parents=True, exist_ok=True)
     copies = []
     for path in notebooks:
-        copies.append(CHECKED / path.relative_to(HERE))
-        copies[-1].parent.mkdir(parents=True, exist_ok=True)
-        notebook = nbformat.read(path, as_version=4)
-        nbformat.write(with_smoke_values(notebook, path.stem), copies[-1])
+        copies.append(CHECKED / path.name)
+        nbformat.write(with_smoke_values(with_solutions(path), path.stem), copies[-1])
     print(
-        f"Checking {len(notebooks)} notebooks under nbval on {choose_data()}.",
+        f"Checking {len(notebooks)} notebooks, solved, under nbval on {choose_data()}.",
         flush=True,
     )
     options = ["--nbval-lax", "--nbval-current-env"]
@@ -231,7 +245,7 @@ def main() -> int:
         path
         for path in sorted(SOURCES.rglob("*.py"), key=lambda path: path.name)
         if any(str(path.relative_to(SOURCES)).startswith(name) for name in names)
-        and not (options.output and is_solution(path))  # the series alone
+        and not ((options.output or options.check) and is_solution(path))
     ]
     if not scripts:
         parser.error(f"no notebook's name starts with {' or '.join(names)}")

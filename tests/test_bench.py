@@ -30,7 +30,7 @@ def test_contestant_gives_a_figure_from_a_process_of_its_own(monkeypatch, capsys
 
 @pytest.mark.parametrize(
     "label",
-    ["the same network, stock Keras, fit on arrays", "+ first layer frozen, as ours",
+    ["+ first layer frozen, as ours",
      "ours, augmentation included", "s3's ten epochs, stock Keras, fit on arrays",
      "Keras' ImageDataGenerator"],
 )  # fmt: skip

@@ -243,6 +243,16 @@ def test_smoke_values_stand_in_for_settings_that_the_notebook_has():
         assert set(values) <= set(own) and "papermill" not in notebook.metadata
 
 
+def test_solutions_use_no_name_that_they_have_not():
+    # nbval runs them behind their notebooks, which define more than the solutions have alone.
+    command = ["ruff", "check", "--isolated", "--select", "F821", "--output-format", "concise"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, *SOLUTIONS], capture_output=True, text=True
+    )
+    # The setup of 02 has a function that its solutions don't call.
+    assert set(re.findall(r"F821 .*`(\w+)`", done.stdout)) <= {"build_valid_cnn"}, done.stdout
+
+
 def test_changed_prose_leaves_the_outputs_alone(tmp_path):
     path, target = NOTEBOOKS[0], tmp_path / NOTEBOOKS[0].name
     executed = read(path)

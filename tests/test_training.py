@@ -108,10 +108,10 @@ def test_every_network_opens_after_training_where_this_package_is_not_installed(
         np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), outputs, atol=1e-5)
 
 
-def test_training_learns():
-    data = load_cifar10("synthetic", val_size=100, limit=300)
-    recipe = replace(RECIPES["fast_cnn"], batch_size=30, sides=())
-    assert train(recipe, data, epochs=4, verbose=0).history["val_accuracy"][-1] > 0.4
+def test_training_learns_the_stand_in():
+    data = load_cifar10("synthetic", val_size=200, limit=600)
+    recipe = replace(RECIPES["fast_cnn"], batch_size=50, sides=())
+    assert train(recipe, data, epochs=4, verbose=0).history["val_accuracy"][-1] > 0.8
 
 
 def test_the_seed_decides_everything(data, monkeypatch):
