@@ -43,20 +43,22 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    packages = []
     if keras:
         with quiet_stderr():
+            from keras.config import backend
             from keras.utils import set_random_seed
 
             set_random_seed(seed)
-            if backend == "tensorflow":
+            packages = [backend(), "keras"]
+            if backend() == "tensorflow":
                 import tensorflow as tf
 
                 tf.config.list_logical_devices()  # looks for a GPU, and says so
                 tf.get_logger().setLevel("ERROR")  # else it warns of models built one by one
     found = versions()
     names = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX"}
-    packages = [f"{names[p]} {found[p]}" for p in (backend, "keras") if p in found] if keras else []
+    packages = [f"{names[package]} {found[package]}" for package in packages if package in found]
     python = f"Python {found['python']}"
     device = _device(gpu=not keras or has_gpu())
     print(" | ".join([f"{profile()} profile", ", ".join([python, *packages]), device, _data()]))

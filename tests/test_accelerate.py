@@ -245,7 +245,29 @@ def test_networks_of_keras_can_be_accelerated():
     close(model(x), twin(x), 1e-5)
 
 
-@pytest.mark.parametrize("model", [Subclass(), keras.Sequential([keras.layers.Flatten()]), "net"])
+class Doubled(keras.Model):
+    """A functional model, but for its call."""
+
+    def __init__(self):
+        inputs = keras.Input((5, 5, 6))
+        super().__init__(inputs, keras.layers.BatchNormalization()(inputs))
+
+    def call(self, x, training=None, mask=None):
+        return 2 * super().call(x, training=training, mask=mask)
+
+
+def test_inputs_that_may_be_left_out_still_may(maps):
+    one, other = keras.Input((5, 5, 6)), keras.Input((5, 5, 6), optional=True, name="other")
+    own = keras.layers.BatchNormalization()(one)
+    model = keras.Model([one, other], [own, other])
+    twin = accelerate(model)
+    assert [x.name for x in twin.inputs][1] == "other" and twin.exchanged
+    close(model([maps, None])[0], twin([maps, None])[0], 1e-5)
+
+
+@pytest.mark.parametrize(
+    "model", [Subclass(), Doubled(), keras.Sequential([keras.layers.Flatten()]), "net"]
+)
 def test_what_is_no_network_of_layers_is_refused(model, maps):
     if isinstance(model, Subclass):
         model(maps)

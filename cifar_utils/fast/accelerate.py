@@ -169,7 +169,8 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
     Slow layers are exchanged for faster ones with equal outputs, gradients and statistics,
     up to rounding; all others are in both models. Train the twin, and the model has
     learned. The model itself stays as it was: made of Keras' own layers, and to be saved
-    and loaded without this package.
+    and loaded without this package. So save the model, not the twin, and take feature maps
+    from it; quantise it, or enable LoRA, before you accelerate it.
 
     Parameters
     ----------
@@ -191,7 +192,8 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
     Raises
     ------
     ValueError
-        If the model is a subclass of ``keras.Model`` with a ``call`` of its own, or not built.
+        If the model is not built, or of a class of your own, whose ``call`` or ``train_step``
+        a twin would lose.
 
     Examples
     --------
@@ -201,6 +203,11 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
     """
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(f"Expected a built Keras model. Received: {model!r}.")
+    if not type(model).__module__.startswith("keras."):
+        raise ValueError(
+            "Expected a functional or sequential model, whose layers can be exchanged. "
+            f"Received: {type(model).__name__}."
+        )
     known, exchanged = {}, {}
 
     def twin_of(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -225,17 +232,12 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
     def same_input(tensor):
         """By default a clone's inputs have other names."""
         layer = tensor._keras_history.operation
-        return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=layer.name)
+        options = {"name": layer.name, "sparse": layer.sparse, "optional": layer.optional}
+        return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, **options)
 
-    try:
-        given = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-        inputs = keras.tree.map_structure(same_input, given)
-        twin = keras.models.clone_model(model, inputs, clone_function=twin_of)
-    except (AttributeError, ValueError) as error:  # it has no input, or no layers to go through
-        raise ValueError(
-            "Expected a functional or sequential model, whose layers can be exchanged. "
-            f"Received: {type(model).__name__}."
-        ) from error
+    given = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    inputs = keras.tree.map_structure(same_input, given)
+    twin = keras.models.clone_model(model, inputs, clone_function=twin_of)
     if not model.trainable:  # to freeze a model freezes its layers; some may have been thawed
         inner = [(layer, layer.trainable) for layer in twin._flatten_layers(include_self=False)]
         twin.trainable = False
