@@ -256,6 +256,20 @@ class Doubled(keras.Model):
         return 2 * super().call(x, training=training, mask=mask)
 
 
+def test_model_that_is_compiled_has_a_twin_that_is_not(maps):
+    inner = keras.Sequential([keras.Input((5, 5, 6)), keras.layers.BatchNormalization()])
+    inputs = keras.Input((5, 5, 6))
+    model = keras.Model(inputs, inner(inputs))
+    for one in (inner, model):  # a loss that can't be made anew from its configuration
+        one.compile("adam", loss=lambda y, x: keras.ops.mean((y - x) ** 2))
+    model.train_on_batch(maps, maps)
+    twin = accelerate(model)
+    assert twin.exchanged and not twin.compiled and model.compiled and inner.compiled
+    twin.compile(model.optimizer, "mse")
+    twin.train_on_batch(maps, maps)
+    assert int(model.optimizer.iterations) == 2
+
+
 def test_inputs_that_may_be_left_out_still_may(maps):
     one, other = keras.Input((5, 5, 6)), keras.Input((5, 5, 6), optional=True, name="other")
     own = keras.layers.BatchNormalization()(one)

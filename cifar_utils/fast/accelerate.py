@@ -237,7 +237,11 @@ def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.
 
     given = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     inputs = keras.tree.map_structure(same_input, given)
-    twin = keras.models.clone_model(model, inputs, clone_function=twin_of)
+    compiled, model.compiled = model.compiled, False  # else Keras compiles the clone anew
+    try:
+        twin = keras.models.clone_model(model, inputs, clone_function=twin_of)
+    finally:
+        model.compiled = compiled
     if not model.trainable:  # to freeze a model freezes its layers; some may have been thawed
         inner = [(layer, layer.trainable) for layer in twin._flatten_layers(include_self=False)]
         twin.trainable = False
