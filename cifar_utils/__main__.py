@@ -1,7 +1,6 @@
 """The command line: ``python -m cifar_utils`` with ``data``, ``run``, ``bench`` or ``results``."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from cifar_utils.dataset import cache
 from cifar_utils.experiments.bench import group_names
 from cifar_utils.experiments.ledger import default_folder, read_records, revision, write_record
 from cifar_utils.fast.machine import hardware, versions
-from cifar_utils.notebook import quiet_stderr
+from cifar_utils.notebook import choose_kernels, quiet_stderr
 
 
 def show_data(options: argparse.Namespace) -> None:
@@ -42,9 +41,7 @@ def run_recipe(options: argparse.Namespace) -> None:
     check_count("--seeds", options.seeds)
     if options.limit is not None:
         check_count("--limit", options.limit, lowest=10, multiple=10)
-    # By itself, TensorFlow chooses these faster kernels on some recent processors only.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    choose_kernels()
     with quiet_stderr():
         from cifar_utils.experiments.run import run_seed
         from cifar_utils.fast.machine import best_precision

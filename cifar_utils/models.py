@@ -136,8 +136,8 @@ def plain_cnn(
     for stage, (width, rate) in enumerate(zip((32, 64, 128), rates, strict=True), start=1):
         for i in (1, 2):
             penalty = keras.regularizers.L2(l2) if l2 else None
-            options |= {"kernel_regularizer": penalty, "name": f"stage{stage}_conv{i}"}
-            x = layers.Conv2D(width, 3, **options)(x)
+            name = f"stage{stage}_conv{i}"
+            x = layers.Conv2D(width, 3, kernel_regularizer=penalty, name=name, **options)(x)
             x = layers.BatchNormalization(momentum=bn_momentum, name=f"stage{stage}_bn{i}")(x)
         x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
         x = layers.Dropout(rate, name=f"stage{stage}_dropout")(x)

@@ -38,9 +38,7 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     >>> start(keras=False)  # doctest: +ELLIPSIS
     full profile | Python 3... core...
     """
-    # By itself, TensorFlow chooses oneDNN's kernels on some recent processors only.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    choose_kernels()
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     packages = []
@@ -62,6 +60,15 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     python = f"Python {found['python']}"
     device = _device(gpu=not keras or has_gpu())
     print(" | ".join([f"{profile()} profile", ", ".join([python, *packages]), device, _data()]))
+
+
+def choose_kernels() -> None:
+    """Have TensorFlow take oneDNN's kernels and say little, unless the user chose otherwise.
+
+    By itself, it takes these faster kernels on some recent processors only.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def _device(*, gpu: bool) -> str:

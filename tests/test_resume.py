@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from functools import partial, partialmethod
+from functools import partialmethod
 from pathlib import Path
 
 import keras
@@ -123,9 +123,7 @@ def test_state_of_another_training_is_refused_and_kept(state, data):
 
 
 def test_state_of_a_network_that_has_changed_since_is_refused(state, data, monkeypatch):
-    monkeypatch.setattr(
-        training, "build_model", lambda name, **_: partial(build_model, "plain_cnn")()
-    )
+    monkeypatch.setattr(training, "build_model", lambda name, **_: build_model("plain_cnn"))
     refused("another version", state, QUICK, data)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from cifar_utils.data import SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
+from cifar_utils.experiments.bench import group_names
 from cifar_utils.experiments.ledger import LedgerError, read_records
-from cifar_utils.experiments.peers import CONTESTANTS, UNITS
+from cifar_utils.experiments.peers import UNITS
 from cifar_utils.recipes import WHOLE, phases
 
 # Tag, network, what its author claims, the recipe that is theirs.
@@ -82,11 +83,11 @@ def speeds(results: Path | None = None) -> dict[str, dict[str, dict[str, list[fl
 
     Of groups that the bench has no more, nothing.
     """
-    groups = {contestant.group for contestant in CONTESTANTS}
+    present = group_names()
     benches = [r for r in read_records(results, kind="bench") if r["data"]["name"] != SYNTHETIC]
     latest = {}
     for record in sorted(benches, key=lambda record: record["date"], reverse=True):
-        measured = {g: figures for g, figures in record["speeds"].items() if g in groups}
+        measured = {g: figures for g, figures in record["speeds"].items() if g in present}
         latest.setdefault(_machine(record["hardware"]), measured)
     return latest
 
