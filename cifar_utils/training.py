@@ -17,9 +17,11 @@ from cifar_utils.fast.accelerate import accelerate
 from cifar_utils.fast.machine import best_precision
 from cifar_utils.fast.optimizers import LinearRise, LookaheadSGD
 from cifar_utils.fast.pipeline import steps_per_epoch, training_input, validation_input
+from cifar_utils.fast.progressive import at_side
 from cifar_utils.fast.resume import TrainingState
 from cifar_utils.fast.whitening import initialize
 from cifar_utils.models import build_model
+from cifar_utils.operations import operations
 from cifar_utils.recipes import RECIPES, Recipe
 
 __all__ = ["RECIPES", "Recipe", "Run", "best_precision", "build_optimizer", "train"]
@@ -47,6 +49,8 @@ class Run:
         like the others.
     precision : str
         The Keras dtype policy that the network was built with.
+    operations : int
+        Floating-point operations of the training: see ``operations.operations``.
     """
 
     model: keras.Model
@@ -56,6 +60,7 @@ class Run:
     seconds: float
     images_per_second: float
     precision: str
+    operations: int
 
 
 def train(
@@ -134,7 +139,7 @@ def train(
     one_hot = np.eye(NUM_CLASSES, dtype="float32")
     batches = {"batch_size": recipe.batch_size, "seed": seed, "mixup": recipe.mixup}
     # All networks first: an error after some epochs would come too late.
-    phases = [(first, end, _at_side(model, side)) for first, end, side in recipe.phases()]
+    phases = [(first, end, _shown_at(model, side)) for first, end, side in recipe.phases()]
     for first_epoch, end, network in phases:
         learner = keras.Sequential([augmentation, *network], name="learner")
         learner.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
@@ -156,7 +161,8 @@ def train(
     steady = state.history["seconds"][1:] or state.history["seconds"]
     speed = steps * recipe.batch_size * len(steady) / sum(steady)
     seconds = sum(state.history["seconds"])
-    return Run(model, recipe, seed, state.history, seconds, speed, precision)
+    cost = sum(operations(model, recipe, len(data.x_train)).values())
+    return Run(model, recipe, seed, state.history, seconds, speed, precision, cost)
 
 
 def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -202,23 +208,7 @@ def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
     return model
 
 
-def _at_side(model: keras.Model, side: int) -> list[keras.Layer]:
+def _shown_at(model: keras.Model, side: int) -> list[keras.Layer]:
     """The network's faster twin, behind a layer that reduces images to so many pixels a side."""
-    if side == IMAGE_SHAPE[0]:
-        return [accelerate(model)]
-
-    def same(layer: keras.layers.Layer) -> keras.layers.Layer:
-        """The layer itself, so that the weights are shared."""
-        if isinstance(layer, keras.layers.Flatten):  # the head needs as many values as before
-            enlarge = keras.layers.Resizing(*layer.input.shape[1:3], interpolation="nearest")
-            return keras.Sequential([enlarge, layer])
-        return layer
-
-    inputs = keras.Input((side, side, IMAGE_SHAPE[2]))
-    try:
-        smaller = keras.models.clone_model(model, inputs, clone_function=same)
-    except ValueError as error:
-        raise ValueError(
-            f"Expected images large enough for {model.name}. Received: {side} x {side} pixels."
-        ) from error
-    return [keras.layers.Resizing(side, side), accelerate(smaller)]
+    twin = accelerate(at_side(model, side))
+    return [twin] if side == IMAGE_SHAPE[0] else [keras.layers.Resizing(side, side), twin]

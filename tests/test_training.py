@@ -251,7 +251,7 @@ def test_fast_recipe_trains_under_xla_as_it_does_on_a_gpu(data, monkeypatch):
 @pytest.mark.parametrize("name", ["plain_cnn", "dense_head_cnn", "residual_cnn", "fast_cnn"])
 def test_smaller_images_are_shown_to_the_very_same_weights(name, side, data):
     model = build_model(name)
-    smaller = keras.Sequential(training._at_side(model, side))
+    smaller = keras.Sequential(training._shown_at(model, side))
     assert smaller(data.x_val[:4]).shape == (4, 10)
     shared, own = ({id(w) for w in m.weights} for m in (smaller, model))
     assert shared == own

@@ -116,6 +116,7 @@ def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
         "test_nll": float(log_loss(y_test, probabilities, labels=classes)) if finite else None,
         "test_ece": expected_calibration_error(y_test, probabilities) if finite else None,
         "confusion_matrix": confusion_matrix(y_test, y_pred, labels=classes).tolist(),
+        "operations": run.operations,
         "train_seconds": run.seconds,
         "images_per_second": run.images_per_second,
         "history": run.history,

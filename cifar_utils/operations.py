@@ -1,0 +1,78 @@
+"""What a training costs: floating-point operations, which are the same on every machine."""
+
+import math
+from collections import Counter
+
+import keras
+
+from cifar_utils.fast.progressive import at_side
+from cifar_utils.recipes import Recipe
+
+COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
+
+
+def operations(model: keras.Model, recipe: Recipe, images: int = 50_000) -> dict[str, int]:
+    """Floating-point operations of a training by a recipe, for each layer that has a kernel.
+
+    Counted are the convolutions and dense layers, a multiplication and an addition as two
+    operations: forwards, and backwards what the training needs of the gradients. The
+    gradient of a kernel costs as much as the way forwards, unless it is frozen, and so does
+    that of the layer's inputs, unless nothing below learns. All else, activations and
+    normalisation, is left out, as is usual; it is some percent.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional, and frozen where the training has it so: ``run.model``, for example. What
+        a model inside of it costs is left out.
+    recipe : Recipe
+        Says for how many epochs, and how large the images are in each.
+    images : int
+        Training images. Those that fill no whole batch are left out, as in training.
+
+    Returns
+    -------
+    dict of str to int
+        A layer's name and its operations, in the order of the network.
+
+    Examples
+    --------
+    >>> from cifar_utils.models import build_model
+    >>> from cifar_utils.recipes import RECIPES
+    >>> cost = operations(build_model("valid_cnn"), RECIPES["valid_cnn"])
+    >>> max(cost, key=cost.get), f"{sum(cost.values()) / 1e15:.3f} PFLOP"
+    ('stage2_conv2', '0.030 PFLOP')
+    """
+    seen = images // recipe.batch_size * recipe.batch_size
+    total = Counter()
+    for first, end, side in recipe.phases():
+        for layer, count in _of_one_image(at_side(model, side, share=False)).items():
+            total[layer] += (end - first) * seen * count
+    return dict(total)
+
+
+def _of_one_image(model: keras.Model) -> dict[str, int]:
+    """Operations of each layer in a step of training, for one image."""
+    counts: Counter = Counter()
+    learns: dict[int, bool] = {}  # whether a gradient has to go back to a tensor
+
+    def visit(tensor: keras.KerasTensor) -> bool:
+        if id(tensor) not in learns:
+            layer, number, _ = tensor._keras_history
+            inputs = layer._inbound_nodes[number].input_tensors if layer._inbound_nodes else []
+            below = max(map(visit, inputs), default=False)  # all of them: each is counted
+            if forwards := _forwards(layer, tensor):
+                counts[layer.name] += forwards * (1 + layer.kernel.trainable + below)
+            learns[id(tensor)] = below or bool(getattr(layer, "trainable_weights", ()))
+        return learns[id(tensor)]
+
+    for output in keras.tree.flatten(model.outputs):
+        visit(output)
+    return dict(counts)
+
+
+def _forwards(layer: keras.layers.Layer, output: keras.KerasTensor) -> int:
+    """Operations of one application of a layer to one image; 0 of what is not counted."""
+    if not isinstance(layer, COUNTED):
+        return 0
+    return 2 * math.prod(output.shape[1:-1]) * math.prod(layer.kernel.shape)
