@@ -35,7 +35,7 @@ def trainings(monkeypatch):
         time.sleep(0.2)
         return SimpleNamespace(
             model=build_model(recipe.model), recipe=recipe, seconds=0.2, images_per_second=500.0,
-            history={"val_accuracy": [0.1], "seconds": [0.2]},
+            operations=10**12, history={"val_accuracy": [0.1], "seconds": [0.2]},
         )  # fmt: skip
 
     monkeypatch.setattr(experiment, "train", rest)
