@@ -7,14 +7,21 @@ All take raw pixels from 0 to 255, work inside a model and, on the TensorFlow ba
 epoch: :class:`PadCropFlip` does both.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 from keras import ops
 
-from cifar_utils.checks import check_count, unknown_name
+from cifar_utils.checks import (
+    check_count,
+    check_input_shape,
+    check_number,
+    check_seed,
+    expected,
+    unknown_name,
+)
 
-MEAN_COLOUR = (125.0, 123.0, 114.0)  # of the training images, what cutout fills with
+MEAN_COLOUR = (125.0, 123.0, 114.0)  # of CIFAR-10's training images, what cutout fills with
 
 
 @keras.saving.register_keras_serializable("cifar_utils")
@@ -23,7 +30,8 @@ class PadCropFlip(keras.layers.Layer):
 
     The same as padding by reflection and cropping at random, without making the
     padded images: the layer computes where each pixel comes from and collects them.
-    It takes images of shape (n, height, width, channels), any dtype, and keeps both.
+    It takes images of shape (n, height, width, channels), any dtype and range, and keeps
+    all three.
 
     Parameters
     ----------
@@ -34,8 +42,9 @@ class PadCropFlip(keras.layers.Layer):
         ``"alternating"`` flips an image in every second epoch: half of the images in
         the even epochs, the others in the odd ones, so that two epochs show each image
         both ways. Which half an image belongs to is the parity of the sum of its
-        pixels, so they must not have been changed at random before. The variable
-        ``epoch`` says which epoch it is; ``training.train`` sets it.
+        pixels, so they must not have been changed at random before. Which epoch it is,
+        the layer has to be told: by ``callbacks=[AlternateFlips(layer)]`` in ``fit`` (without
+        it, the same half is flipped in every epoch). ``training.train`` does it.
     seed : int, optional
     **kwargs
         As for ``keras.layers.Layer``.
@@ -62,14 +71,12 @@ class PadCropFlip(keras.layers.Layer):
     """
 
     def __init__(self, padding: int = 4, flip: str = "random", seed: int | None = None, **kwargs):
-        super().__init__(**kwargs)
-        check_count("padding", padding, lowest=0)
+        super().__init__(autocast=False, **kwargs)  # whatever Keras' policy, pixels stay pixels
         if flip not in ("random", "alternating", "none"):
-            raise ValueError(
-                f"Expected flip 'random', 'alternating' or 'none'. Received: {flip!r}."
-            )
-        self.padding, self.flip, self.seed = padding, flip, seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+            raise expected("flip 'random', 'alternating' or 'none'", repr(flip))
+        self.padding, self.flip = check_count("padding", padding, lowest=0), flip
+        self.seed = None if seed is None else check_seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         # Not int32: TensorFlow keeps such variables in host memory, out of reach of XLA on a GPU.
         self.epoch = self.add_weight(
             shape=(), dtype="int", initializer="zeros", trainable=False, name="epoch"
@@ -81,9 +88,10 @@ class PadCropFlip(keras.layers.Layer):
             or None in input_shape[1:]
             or min(input_shape[1:3]) <= self.padding
         ):
-            raise ValueError(
-                "Expected images of shape (n, height, width, channels) whose sides are larger "
-                f"than padding={self.padding}. Received: shape {tuple(input_shape)}."
+            raise expected(
+                "images of shape (n, height, width, channels) whose sides are larger than "
+                f"padding={self.padding}",
+                f"shape {tuple(input_shape)}",
             )
 
     def call(self, images, training=None):
@@ -114,6 +122,11 @@ class PadCropFlip(keras.layers.Layer):
             return keras.random.uniform((count,), seed=self.seed_generator) < 0.5
         if self.flip == "none":
             return ops.zeros((count,), dtype="bool")
+        if "int" not in keras.backend.standardize_dtype(images.dtype):
+            # Of pixels from 0 to 1, or -1 to 1, too. The parity of whole numbers stays as it is.
+            images = ops.cast(images, "float32")
+            largest = ops.max(ops.abs(images), axis=(1, 2, 3), keepdims=True)
+            images = ops.round(ops.where(largest <= 1, 255 * images, images))
         sums = ops.sum(ops.cast(images, "int32"), axis=(1, 2, 3))
         return (sums + ops.cast(self.epoch, "int32")) % 2 == 1
 
@@ -125,35 +138,86 @@ class PadCropFlip(keras.layers.Layer):
         return super().get_config() | own
 
 
-def _crop(flip: str) -> Callable[..., PadCropFlip]:
-    def build(pixels: float, **kwargs) -> PadCropFlip:
-        if pixels != int(pixels):
-            raise ValueError(f"Expected a crop by whole pixels. Received: {pixels!r}.")
-        return PadCropFlip(int(pixels), flip, **kwargs)
+class AlternateFlips(keras.callbacks.Callback):
+    """Tell flips that alternate by epoch which epoch it is. Give it to ``fit``.
 
-    return build
+    Parameters
+    ----------
+    augmentation : keras.Layer or keras.Model
+        A :class:`PadCropFlip`, or a model with such layers, as :func:`build_augmentation`
+        makes them; whether it works inside the network or in ``tf.data``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer.
+
+    Examples
+    --------
+    >>> augmentation = build_augmentation([("crop_alternating_flip", 2)])
+    >>> callback = AlternateFlips(augmentation)
+    >>> callback.on_epoch_begin(3)  # which fit does
+    >>> int(callback.layers[0].epoch)
+    3
+    """
+
+    def __init__(self, augmentation: keras.Layer):
+        super().__init__()
+        inner = augmentation._flatten_layers() if isinstance(augmentation, keras.Layer) else ()
+        self.layers = [layer for layer in inner if isinstance(layer, PadCropFlip)]
+        if not self.layers:
+            raise expected("a PadCropFlip layer, or a model with one", repr(augmentation))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for layer in self.layers:
+            layer.epoch.assign(epoch)
 
 
-# Amounts in the units of the name: pixels, degrees, or a share of the image's side.
-_LAYERS: dict[str, Callable[..., keras.layers.Layer]] = {
-    "crop": _crop("none"),
-    "crop_flip": _crop("random"),
-    "crop_alternating_flip": _crop("alternating"),
-    "flip": lambda _, **kw: keras.layers.RandomFlip("horizontal", **kw),
-    "rotation": lambda degrees, **kw: keras.layers.RandomRotation(
-        degrees / 360, fill_mode="nearest", **kw
-    ),
-    "shift": lambda share, **kw: keras.layers.RandomTranslation(
-        share, share, fill_mode="nearest", **kw
-    ),
-    "cutout": lambda share, **kw: keras.layers.RandomErasing(
-        (1.0, 1.0), scale=(share**2, share**2), fill_value=MEAN_COLOUR, **kw
-    ),
+# Names, in which unit their amounts are, and the largest one.
+TRANSFORMS = {
+    "crop": ("pixels", float("inf")),
+    "crop_flip": ("pixels", float("inf")),
+    "crop_alternating_flip": ("pixels", float("inf")),
+    "flip": ("ignored", float("inf")),
+    "rotation": ("degrees", 180.0),
+    "shift": ("share of the side", 1.0),
+    "cutout": ("share of the side", 1.0),
 }
 
 
+def check_transforms(
+    transforms: Iterable[tuple[str, float]],
+) -> tuple[tuple[str, float], ...]:
+    """Transforms as pairs of a known name and an amount in its unit; else ValueError."""
+    wanted = "transforms as (name, amount) pairs"
+    if isinstance(transforms, (str, bytes)) or not isinstance(transforms, Iterable):
+        raise expected(wanted, repr(transforms))
+    checked = []
+    for transform in transforms:
+        if not isinstance(transform, (tuple, list)) or len(transform) != 2:
+            name = transform if isinstance(transform, str) else "crop_flip"
+            raise expected(wanted, repr(transform), f"For example ({name!r}, 4).")
+        name, amount = transform
+        if name not in TRANSFORMS:
+            raise unknown_name("transform", name, TRANSFORMS)
+        unit, most = TRANSFORMS[name]
+        check_number(f"the amount of {name!r} ({unit})", amount, 0, most)
+        if unit == "pixels" and amount != int(amount):
+            raise expected("a crop by whole pixels", repr(amount))
+        if checked and name == "crop_alternating_flip":
+            raise expected(
+                "'crop_alternating_flip' as the first transform, for it knows images by their "
+                "pixels",
+                f"{checked[0][0]!r} before it",
+            )
+        checked.append((name, float(amount)))
+    return tuple(checked)
+
+
 def build_augmentation(
-    transforms: Sequence[tuple[str, float]], seed: int | None = None
+    transforms: Sequence[tuple[str, float]],
+    seed: int | None = None,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
 ) -> keras.Sequential:
     """Chain random transforms to one layer.
 
@@ -164,20 +228,23 @@ def build_augmentation(
         ``"crop_alternating_flip"`` (largest shift in pixels), ``"flip"`` (ignored),
         ``"rotation"`` (largest angle in degrees), ``"shift"`` (largest shift as a share
         of the side, between pixels too, so it blurs), ``"cutout"`` (side of the erased
-        square as a share of the image's side). Mixup changes labels as well: use
-        ``keras.layers.MixUp`` on batches with one-hot labels.
+        square as a share of the image's side). Flips that alternate need
+        :class:`AlternateFlips` among the callbacks of your ``fit``. Mixup changes labels as
+        well: use ``keras.layers.MixUp`` on batches with one-hot labels.
     seed : int, optional
         Each layer is given a seed of its own that follows from it.
+    input_shape : (rows, columns, channels)
+        Of the images.
 
     Returns
     -------
     keras.Sequential
-        Takes and returns pixels from 0 to 255, shape (n, 32, 32, 3).
+        Takes pixels from 0 to 255, shape ``(n, *input_shape)``, and returns them as float32.
 
     Raises
     ------
     ValueError
-        If there is no transform of a name, a crop is not by whole pixels, or a flip that
+        If there is no transform of a name, an amount is out of its range, or a flip that
         alternates is not the first transform.
 
     Examples
@@ -185,15 +252,29 @@ def build_augmentation(
     >>> [layer.name for layer in build_augmentation([("flip", 0), ("rotation", 15)]).layers]
     ['flip', 'rotation']
     """
-    layers = [] if transforms else [keras.layers.Identity()]  # an empty Sequential is not built
-    for i, (name, amount) in enumerate(transforms):
-        if name not in _LAYERS:
-            raise unknown_name("transform", name, _LAYERS)
-        if i and name == "crop_alternating_flip":
-            raise ValueError(
-                "Expected 'crop_alternating_flip' as the first transform, for it knows images "
-                f"by their pixels. Received: {transforms[0][0]!r} before it."
-            )
-        own_seed = None if seed is None else (1000 * seed + i) % 2**32
-        layers.append(_LAYERS[name](amount, name=name, seed=own_seed))
-    return keras.Sequential([keras.Input((32, 32, 3)), *layers], name="augmentation")
+    input_shape = check_input_shape(input_shape)
+    seed = None if seed is None else check_seed(seed)
+    layers = []
+    for i, (name, amount) in enumerate(check_transforms(transforms)):
+        # Of Keras' global settings, none decides what becomes of the pixels.
+        options = {"name": name, "dtype": "float32"}
+        options["seed"] = None if seed is None else (1000 * seed + i) % 2**32
+        layers.append(_layer(name, amount, input_shape[2], options))
+    layers = layers or [keras.layers.Identity()]  # an empty Sequential is not built
+    inputs = keras.Input(input_shape, dtype="float32")
+    return keras.Sequential([inputs, *layers], name="augmentation")
+
+
+def _layer(name: str, amount: float, channels: int, options: dict) -> keras.Layer:
+    flips = {"crop": "none", "crop_flip": "random", "crop_alternating_flip": "alternating"}
+    if name in flips:
+        return PadCropFlip(int(amount), flips[name], **options)
+    options["data_format"] = "channels_last"
+    if name == "flip":
+        return keras.layers.RandomFlip("horizontal", **options)
+    if name == "rotation":
+        return keras.layers.RandomRotation(amount / 360, fill_mode="nearest", **options)
+    if name == "shift":
+        return keras.layers.RandomTranslation(amount, amount, fill_mode="nearest", **options)
+    area, fill = (amount**2, amount**2), MEAN_COLOUR if channels == 3 else 122.0
+    return keras.layers.RandomErasing((1.0, 1.0), scale=area, fill_value=fill, **options)

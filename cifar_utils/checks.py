@@ -1,103 +1,26 @@
-"""What functions of several modules demand of their arguments, and the errors that say so."""
+"""Is this acceptable? What several modules demand of their arguments, said in one place.
+
+Each check returns the argument in the form that the package works with, or raises a
+ValueError that says what was expected, what came and, where it is cheap, how to mend it.
+"""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 
 import numpy as np
 
-
-def check_count(name: str, value: int, lowest: int = 1, multiple: int = 1) -> None:
-    """Raise ValueError unless `value` is a whole number, or a multiple of ten, large enough."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < lowest or value % multiple:
-        what = {1: "a whole number", 10: "a multiple of ten"}[multiple]
-        raise ValueError(f"Expected {name} to be {what}, {lowest} or more. Received: {value!r}.")
+CHANNELS = (1, 3)  # grey, or red, green and blue
 
 
-def check_mirrors(mirrors: Sequence[str] | None) -> None:
-    """Raise ValueError unless `mirrors` is None or a list of one URL at least."""
-    if mirrors is None:
-        return
-    listed = isinstance(mirrors, (list, tuple)) and len(mirrors) > 0
-    if not listed or not all(
-        isinstance(m, str) and m.startswith(("http://", "https://")) for m in mirrors
-    ):
-        raise ValueError(
-            "Expected mirrors as a list of URLs that begin with http:// or https://. "
-            f"Received: {mirrors!r}."
-        )
+def expected(what: object, received: object, hint: str = "") -> ValueError:
+    """The error of this package.
 
-
-def check_images(images: np.ndarray, image_shape: tuple[int, int, int] | None = None) -> None:
-    """Raise ValueError unless `images` is uint8 of shape (n, height, width, 3), n > 0.
-
-    With `image_shape`, each image must also have that shape.
+    >>> print(expected("a cat", "dog"))
+    Expected a cat. Received: dog.
     """
-    shape, dtype = getattr(images, "shape", None), getattr(images, "dtype", None)
-    fits = shape is not None and len(shape) == 4 and shape[3] == 3 and 0 not in shape
-    if not fits or dtype != np.uint8 or image_shape not in (None, shape[1:]):
-        wanted = ", ".join(map(str, image_shape or ("height", "width", 3)))
-        raise ValueError(
-            f"Expected images as a uint8 array of shape (n, {wanted}), n at least 1. "
-            f"Received: {type(images).__name__} of shape {shape} and dtype {dtype}."
-        )
-
-
-def check_labels(*labels: np.ndarray, num_classes: int | None = None) -> list[np.ndarray]:
-    """All labels as arrays: whole numbers of shape (n,), n > 0, one length, else ValueError.
-
-    With `num_classes`, they must also lie from 0 to ``num_classes - 1``. Labels of
-    shape (n, 1), as ``keras.datasets`` gives them, are refused: compared with
-    predictions of shape (n,), NumPy broadcasts them to (n, n) and the accuracy is wrong.
-    """
-    arrays = [np.asarray(values) for values in labels]
-    for values in arrays:
-        if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "iu":
-            raise ValueError(
-                "Expected labels as whole numbers of shape (n,), n at least 1. "
-                f"Received: shape {values.shape}, dtype {values.dtype}."
-            )
-        if num_classes and (values.min() < 0 or values.max() >= num_classes):
-            raise ValueError(
-                f"Expected labels from 0 to {num_classes - 1}. "
-                f"Received: labels from {values.min()} to {values.max()}."
-            )
-    if len({len(values) for values in arrays}) > 1:
-        raise ValueError(
-            "Expected labels of one length. "
-            f"Received: {' and '.join(str(len(values)) for values in arrays)}."
-        )
-    return arrays
-
-
-def check_labelled(
-    images: np.ndarray,
-    labels: np.ndarray,
-    num_classes: int,
-    image_shape: tuple[int, int, int] | None = None,
-) -> np.ndarray:
-    """The labels as an array: of the forms above, one for each image, else ValueError."""
-    check_images(images, image_shape)
-    one_each = np.zeros(len(images), int)
-    return check_labels(one_each, labels, num_classes=num_classes)[1]
-
-
-def check_probabilities(probabilities: np.ndarray, classes: int | None = None) -> np.ndarray:
-    """Probabilities as an array of shape (n, classes), rows that sum to 1, else ValueError."""
-    array = np.asarray(probabilities, float)
-    if array.ndim != 2 or 0 in array.shape or classes not in (None, array.shape[1]):
-        wanted = f"(n, {classes or 'classes'})"
-        raise ValueError(
-            f"Expected probabilities of shape {wanted}. Received: shape {array.shape}."
-        )
-    sums = array.sum(axis=1)
-    if not np.allclose(sums, 1, atol=1e-3) or array.min() < 0:
-        raise ValueError(
-            "Expected probabilities, none below 0, whose rows sum to 1. Received: values from "
-            f"{array.min():.3g} to {array.max():.3g}, sums from {sums.min():.3g} to "
-            f"{sums.max():.3g}. Apply softmax to logits first."
-        )
-    return array
+    return ValueError(" ".join(filter(None, [f"Expected {what}. Received: {received}.", hint])))
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
@@ -108,5 +31,244 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """
     known = list(known)
     near = difflib.get_close_matches(str(name), known, n=2, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return ValueError(f"Expected a {kind} of {known}. Received: {name!r}.{hint}")
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return expected(f"a {kind} of {known}", repr(name), hint)
+
+
+def check_count(name: str, value: int, lowest: int = 1, multiple: int = 1) -> int:
+    """A whole number, or a multiple of one, that is large enough; as int."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < lowest or value % multiple:
+        what = "a whole number" if multiple == 1 else f"a multiple of {multiple}"
+        raise expected(f"{name} to be {what}, {lowest} or more", repr(value))
+    return int(value)
+
+
+def check_number(
+    name: str, value: float, low: float = 0.0, high: float = 1.0, *, inside: str = "[]"
+) -> float:
+    """A finite number between two; as float. `inside` has ( or ) for an end left out."""
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if (
+        not real
+        or not math.isfinite(value)
+        or not (low < value if inside[0] == "(" else low <= value)
+        or not (value < high if inside[1] == ")" else value <= high)
+    ):
+        ends = f"{'above ' * (inside[0] == '(')}{low:g} to {'below ' * (inside[1] == ')')}{high:g}"
+        raise expected(f"{name} as a number from {ends}", repr(value))
+    return float(value)
+
+
+def check_seed(seed: int) -> int:
+    """A whole number from 0 to 2**32 - 1, which is what NumPy and Keras take; as int."""
+    if check_count("seed", seed, lowest=0) >= 2**32:
+        raise expected("seed to be below 2**32", repr(seed))
+    return int(seed)
+
+
+def check_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
+    """The shape of an image, (rows, columns, channels), each 1 at least; as a tuple of int."""
+    if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 3:
+        raise expected("input_shape as (rows, columns, channels)", repr(input_shape))
+    parts = zip(("rows", "columns", "channels"), input_shape, strict=True)
+    rows, columns, channels = (check_count(f"{part} of input_shape", n) for part, n in parts)
+    return rows, columns, channels
+
+
+def check_mirrors(mirrors: Sequence[str] | None) -> None:
+    """None, or a list of one URL at least."""
+    if mirrors is None:
+        return
+    listed = isinstance(mirrors, (list, tuple)) and len(mirrors) > 0
+    if not listed or not all(
+        isinstance(m, str) and m.startswith(("http://", "https://")) for m in mirrors
+    ):
+        wanted = "mirrors as a list of URLs that begin with http:// or https://"
+        raise expected(wanted, repr(mirrors))
+
+
+def check_names(class_names: Iterable[str], count: int | None = None) -> tuple[str, ...]:
+    """Names of classes as text, in the order of the labels: each a string or a number.
+
+    Any container with an order will do; a mapping must have the labels, 0, 1, 2 …, for keys,
+    and is read by these. Names may be equal. With `count`, there must be so many.
+    """
+    if isinstance(class_names, Mapping):
+        if set(class_names) != set(range(len(class_names))):
+            hint = "Of {name: label}, take sorted(class_names, key=class_names.get)."
+            raise expected("class_names with the labels 0, 1, 2 … as keys", class_names, hint)
+        names = [class_names[label] for label in range(len(class_names))]
+    elif isinstance(class_names, (str, bytes, set, frozenset)):
+        wanted = "class_names in the order of the labels, for example a list"
+        raise expected(wanted, f"{type(class_names).__name__} {class_names!r}")
+    else:
+        try:
+            names = list(class_names)
+        except TypeError:
+            raise expected("class_names, for example a list", repr(class_names)) from None
+    if not names or not all(isinstance(name, (str, Real)) for name in names):
+        raise expected("class_names as strings, one at least", _short(names))
+    if count not in (None, len(names)):
+        raise expected(f"{count} class_names", f"{len(names)}, {_short(names)}")
+    return tuple(map(str, names))
+
+
+def check_images(
+    images: np.ndarray,
+    image_shape: tuple[int, int, int] | None = None,
+    *,
+    dtypes: str = "uint8",
+) -> np.ndarray:
+    """Images as an array of shape (n, height, width, channels), n > 0, 1 or 3 channels.
+
+    Whatever NumPy makes such an array of is taken: a list of images, or a tensor. With
+    `image_shape`, each image must have that shape. `dtypes` is ``"uint8"``, ``"pixels"``
+    (uint8, or floats from 0 to 1), or ``"any"`` (all that are numbers).
+    """
+    array = _array(images)
+    shape, kind = array.shape, array.dtype.kind
+    fits = array.ndim == 4 and shape[3] in CHANNELS and 0 not in shape
+    typed = array.dtype == np.uint8
+    if dtypes == "any":
+        typed = kind in "uif"
+    elif dtypes == "pixels" and kind == "f" and fits:
+        typed = bool(array.min() >= 0 and array.max() <= 1)
+    if fits and typed and image_shape in (None, shape[1:]):
+        return array
+    wanted = ", ".join(map(str, image_shape or ("height", "width", "1 or 3")))
+    of = {"uint8": "uint8 array", "pixels": "array of uint8, or of floats from 0 to 1,"}
+    raise expected(
+        f"images as {'an' if dtypes != 'uint8' else 'a'} {of.get(dtypes, 'array of numbers')} "
+        f"of shape (n, {wanted}), n at least 1",
+        _described(images, array),
+        _mend_images(images, array, fits, dtypes),
+    )
+
+
+def _mend_images(images: object, array: np.ndarray, fits: bool, dtypes: str) -> str:
+    """How to make images of the right form of what came, if that can be guessed."""
+    shape = array.shape
+    if fits and array.dtype.kind in "if" and dtypes != "any":
+        if dtypes == "pixels":
+            return "Pixels up to 255: images / 255."
+        if array.dtype.kind == "f" and array.max() <= 1:
+            return "Pixels go from 0 to 255: (255 * images).round().astype('uint8')."
+        return "If its values go from 0 to 255: images.astype('uint8')."
+    if hasattr(images, "element_spec") or hasattr(images, "__next__"):
+        return "Give its images as one array: np.concatenate([x for x, y in batches])."
+    if array.ndim == 3 and 0 not in shape:
+        one = "One image is a batch by images[None]."
+        return one if shape[2] in CHANNELS else "Grey images are given by images[..., None]."
+    if array.ndim == 4 and shape[3] == 4:
+        return "Without transparency: images[..., :3]."
+    if array.ndim == 4 and shape[1] in CHANNELS and not fits:
+        return "Channels come last: np.moveaxis(images, 1, -1)."
+    several = isinstance(images, (list, tuple)) and len({np.shape(i) for i in images}) > 1
+    return "Images of several sizes have to be resized first." if several else ""
+
+
+def check_labels(*labels: np.ndarray, num_classes: int | None = None) -> list[np.ndarray]:
+    """All labels as int64 arrays of shape (n,), n > 0, of one length.
+
+    They are whole numbers in whatever NumPy makes such arrays of. With `num_classes`, they
+    must also lie from 0 to ``num_classes - 1``. Labels of shape (n, 1), as
+    ``keras.datasets`` gives them, are refused: compared with predictions of shape (n,),
+    NumPy broadcasts them to (n, n) and the accuracy is wrong.
+    """
+    arrays = []
+    for values in labels:
+        array = _array(values)
+        if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
+            raise expected(
+                "labels as whole numbers of shape (n,), n at least 1",
+                _described(values, array),
+                _mend_labels(array),
+            )
+        if num_classes and (array.min() < 0 or array.max() >= num_classes):
+            from_to = f"labels from {array.min()} to {array.max()}"
+            raise expected(f"labels from 0 to {num_classes - 1}", from_to)
+        arrays.append(array.astype(np.int64))
+    check_lengths(*(f"{len(array)} labels" for array in arrays))
+    return arrays
+
+
+def _mend_labels(array: np.ndarray) -> str:
+    """How to make labels of the right form of what came, if that can be guessed."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        return "Make a column flat: labels[:, 0]."
+    if array.ndim == 2 and array.size:
+        return "Rows, one-hot or of scores, become labels by labels.argmax(axis=1)."
+    if array.ndim == 1 and array.dtype.kind in "fb" and array.size:
+        return "If all are whole numbers: labels.astype(int)."
+    if array.ndim == 1 and array.dtype.kind in "OU" and array.size:
+        return "Number text by np.unique(labels, return_inverse=True)."
+    return ""
+
+
+def check_labelled(
+    images: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int | None = None,
+    image_shape: tuple[int, int, int] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels as arrays of the forms above, one label for each image."""
+    images = check_images(images, image_shape)
+    (labels,) = check_labels(labels, num_classes=num_classes)
+    check_lengths(f"{len(images)} images", f"{len(labels)} labels")
+    return images, labels
+
+
+def check_lengths(*counted: str) -> None:
+    """Counts that must be equal, each with what it counts: "3 images"."""
+    if len({count.partition(" ")[0] for count in counted}) > 1:
+        kinds = list(dict.fromkeys(count.partition(" ")[2] for count in counted))
+        wanted = f"as many {' as '.join(kinds)}" if len(kinds) > 1 else f"{kinds[0]} of one length"
+        raise expected(wanted, ", ".join(counted))
+
+
+def check_probabilities(probabilities: np.ndarray, classes: int | None = None) -> np.ndarray:
+    """Probabilities as a float64 array of shape (n, classes), n > 0, rows that sum to 1."""
+    array = _array(probabilities)
+    if (
+        array.ndim != 2
+        or 0 in array.shape
+        or array.dtype.kind not in "iuf"
+        or classes not in (None, array.shape[1])
+    ):
+        wanted = f"probabilities as numbers of shape (n, {classes or 'classes'}), n at least 1"
+        raise expected(wanted, _described(probabilities, array))
+    array = array.astype(float)
+    sums = array.sum(axis=1)
+    if not np.allclose(sums, 1, atol=1e-3) or array.min() < 0:
+        raise expected(
+            "probabilities, none below 0, whose rows sum to 1",
+            f"values from {array.min():.3g} to {array.max():.3g}, "
+            f"sums from {sums.min():.3g} to {sums.max():.3g}",
+            "Apply softmax to logits first.",
+        )
+    return array
+
+
+def _array(values: object) -> np.ndarray:
+    """What NumPy makes of it; an array without shape, of objects, if that is nothing useful."""
+    nothing = np.empty((), dtype=object)
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        return nothing  # NumPy would forget the mask
+    try:
+        return np.asarray(values)
+    except Exception:  # ragged lists, tensors on a GPU, and what other packages raise
+        return nothing
+
+
+def _described(values: object, array: np.ndarray) -> str:
+    """What came, in words that fit into an error."""
+    kind = type(values).__name__
+    if array.dtype == object and not array.ndim:
+        return f"{kind} {_short(values)}"
+    return f"{kind} of shape {array.shape} and dtype {array.dtype}"
+
+
+def _short(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -15,7 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cifar_utils.checks import check_count, check_images, check_mirrors
+from cifar_utils.checks import (
+    check_count,
+    check_images,
+    check_labelled,
+    check_mirrors,
+    check_names,
+    check_number,
+    check_seed,
+    expected,
+    unknown_name,
+)
 from cifar_utils.dataset.cache import cifar10h_file, find_cifar10, read_cifar10
 from cifar_utils.dataset.files import (
     CLASS_NAMES,
@@ -30,34 +40,38 @@ __all__ = [
     "IMAGE_SHAPE",
     "NUM_CLASSES",
     "SYNTHETIC",
-    "Cifar10",
     "DatasetError",
+    "ImageData",
     "channel_statistics",
     "find_cifar10",
     "fingerprint",
     "load_cifar10",
     "load_cifar10_test",
     "load_cifar10h",
+    "split_images",
 ]
 
 SYNTHETIC = "synthetic stand-in"
+SOURCES = ("auto", "cifar10", "synthetic")
 
 
-@dataclass(frozen=True)
-class Cifar10:
-    """Training and validation images, as :func:`load_cifar10` returns them.
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """Training and validation images, as :func:`load_cifar10` and :func:`split_images` give them.
 
     Attributes
     ----------
-    x_train, x_val : ndarray of uint8, shape (n, 32, 32, 3)
-        Images: rows, columns, then red, green and blue from 0 to 255. C-contiguous.
+    x_train, x_val : ndarray of uint8, shape (n, height, width, 1 or 3)
+        Images: rows, columns, then grey, or red, green and blue, from 0 to 255. Those of
+        CIFAR-10 have 32 x 32 pixels in colour.
     y_train, y_val : ndarray of int64, shape (n,)
-        Labels from 0 to 9, indices into ``CLASS_NAMES``.
+        Labels from 0, indices into `class_names`.
     name : str
-        What the images are: ``"cifar10"`` for the official release, ``"cifar10-q75"``
-        for its JPEG copy, ``"synthetic stand-in"``, or ``"unofficial copy"``.
+        What the images are. Of CIFAR-10, ``"cifar10"`` for the official release,
+        ``"cifar10-q75"`` for its JPEG copy, ``"synthetic stand-in"``, or ``"unofficial copy"``.
     fingerprint : str
-        SHA-256 over the pixels, then the labels, of the whole training split.
+        SHA-256 over the pixels, then the labels, of all images that were to be split.
+    class_names : tuple of str
     """
 
     x_train: np.ndarray
@@ -66,6 +80,7 @@ class Cifar10:
     y_val: np.ndarray
     name: str
     fingerprint: str
+    class_names: tuple[str, ...] = CLASS_NAMES
 
 
 def load_cifar10(
@@ -75,7 +90,7 @@ def load_cifar10(
     seed: int = 0,
     limit: int | None = None,
     mirrors: Sequence[str] | None = None,
-) -> Cifar10:
+) -> ImageData:
     """Load the training images, a part of them set aside for validation.
 
     Parameters
@@ -102,7 +117,7 @@ def load_cifar10(
 
     Returns
     -------
-    Cifar10
+    ImageData
         Training and validation arrays, disjoint, in the order of the files.
 
     Raises
@@ -119,9 +134,10 @@ def load_cifar10(
     >>> data.x_train.shape, data.x_train.dtype, data.y_val.shape
     ((200, 32, 32, 3), dtype('uint8'), (100,))
     """
-    check_count("val_size", val_size, lowest=0, multiple=10)  # each class gets the same share
+    # Each class gets the same share.
+    val_size, seed = check_count("val_size", val_size, lowest=0, multiple=10), check_seed(seed)
     if limit is not None:
-        check_count("limit", limit, lowest=10, multiple=10)
+        limit = check_count("limit", limit, lowest=10, multiple=10)
     wanted = 50_000 if limit is None else min(limit + val_size, 50_000)
     images, labels, name, digest = _read("train", wanted, source, data_dir, mirrors)
     train, val = _stratified_split(labels, val_size, seed, limit)
@@ -132,7 +148,7 @@ def load_cifar10(
         rows = train[start : start + 100]
         images[start : start + len(rows)] = images[rows]
     images.resize((len(train), 32, 32, 3), refcheck=False)
-    return Cifar10(images, y_train, x_val, y_val, name, digest)
+    return ImageData(images, y_train, x_val, y_val, name, digest)
 
 
 def load_cifar10_test(
@@ -211,6 +227,77 @@ def load_cifar10h(
 _licence_shown = False
 
 
+def split_images(
+    images: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str] | None = None,
+    val_size: float = 0.2,
+    seed: int = 0,
+    name: str = "own images",
+) -> ImageData:
+    """Set a part of your own images aside for validation, the same share of each class.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width, 1 or 3)
+        Pixels from 0 to 255, all images of one size.
+    labels : ndarray of integers, shape (n,)
+        From 0.
+    class_names : sequence of str, optional
+        In the order of the labels. Without, the labels themselves.
+    val_size : float or int
+        The share of the images, below 1, or how many. 0 for none.
+    seed : int
+        Chooses which.
+    name : str
+        What the images are; plots show it.
+
+    Returns
+    -------
+    ImageData
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not of the form above, or not every class has an image for each part.
+
+    Examples
+    --------
+    >>> images = np.zeros((10, 48, 48, 3), "uint8")
+    >>> data = split_images(images, np.repeat([0, 1], 5), ["cat", "dog"])
+    >>> data.x_train.shape, data.y_val, data.class_names
+    ((8, 48, 48, 3), array([0, 1]), ('cat', 'dog'))
+    """
+    images, labels = check_labelled(images, labels)
+    counts = np.bincount(labels) if labels.min() >= 0 else [0]
+    if not all(counts):
+        received = f"labels {np.unique(labels).tolist()}"
+        hint = "Number them by np.unique(labels, return_inverse=True)."
+        raise expected("an image of every class, labels 0, 1, 2 …", received, hint)
+    if class_names is None:
+        class_names = range(len(counts))
+    names = check_names(class_names, len(counts))
+    seed = check_seed(seed)
+    if isinstance(val_size, float):
+        val_size = round(check_number("val_size", val_size, 0, 1, inside="[)") * len(images))
+    rows, aside = np.arange(len(images)), np.arange(0)
+    if check_count("val_size", val_size, lowest=0):
+        from sklearn.model_selection import train_test_split
+
+        try:
+            rows, aside = train_test_split(
+                rows, test_size=val_size, random_state=seed, stratify=labels
+            )
+        except ValueError as error:
+            raise expected(
+                f"val_size to leave images of each of {len(counts)} classes for both parts",
+                f"val_size={val_size} with {min(counts)} to {max(counts)} images a class",
+            ) from error
+    rows, aside = np.sort(rows), np.sort(aside)
+    parts = images[rows], labels[rows], images[aside], labels[aside]
+    return ImageData(*parts, name, fingerprint(images, labels), names)
+
+
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each channel, over all pixels of all images.
 
@@ -219,11 +306,11 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    images : ndarray of uint8, shape (n, height, width, 3)
+    images : ndarray of uint8, shape (n, height, width, channels)
 
     Returns
     -------
-    mean, std : ndarray of float64, shape (3,)
+    mean, std : ndarray of float64, shape (channels,)
         On the scale from 0 (black) to 1 (full intensity).
 
     Examples
@@ -232,14 +319,23 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> channel_statistics(black_and_white.astype("uint8"))
     (array([0.5, 0.5, 0.5]), array([0.5, 0.5, 0.5]))
     """
-    check_images(images)
+    images = check_images(images)
+    channels = images.shape[3]
     # Only 256 values occur, so counting them is exact; by parts, as each is copied for it.
-    counts = np.zeros((3, 256))
+    counts = np.zeros((channels, 256))
     for part in np.array_split(images, -(-len(images) // 1000)):
-        counts += [np.bincount(part[..., c].ravel(), minlength=256) for c in range(3)]
+        counts += [np.bincount(part[..., c].ravel(), minlength=256) for c in range(channels)]
     share, level = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
     mean = share @ level
     return mean, np.sqrt(np.sum(share * (level - mean[:, None]) ** 2, axis=1))
+
+
+def default_source() -> str:
+    """What ``source="auto"`` means: the environment variable CIFAR_UTILS_SOURCE, if set."""
+    source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
+    if source not in SOURCES:
+        raise unknown_name("source in the environment variable CIFAR_UTILS_SOURCE", source, SOURCES)
+    return source
 
 
 def _read(
@@ -252,9 +348,9 @@ def _read(
     """Images, labels, name and fingerprint of a split, or of so many drawn pictures."""
     check_mirrors(mirrors)
     if source == "auto" and data_dir is None:
-        source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
-    if source not in ("auto", "cifar10", "synthetic"):
-        raise ValueError(f"Expected source 'auto', 'cifar10' or 'synthetic'. Received: {source!r}.")
+        source = default_source()
+    if source not in SOURCES:
+        raise unknown_name("source", source, SOURCES)
     if source != "synthetic":
         return read_cifar10(split, data_dir, mirrors)
     if data_dir is not None:

@@ -2,16 +2,25 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from statistics import NormalDist
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
+from scipy.stats import binomtest
 from scipy.stats import t as student_t
-from sklearn.metrics import classification_report
+from sklearn.metrics import precision_recall_fscore_support
 
-from cifar_utils.checks import check_count, check_labels, check_probabilities
+from cifar_utils.checks import (
+    check_count,
+    check_images,
+    check_labels,
+    check_lengths,
+    check_names,
+    check_number,
+    check_probabilities,
+    expected,
+)
 
 
 class AccuracyInterval(NamedTuple):
@@ -62,20 +71,10 @@ def accuracy_interval(
     75.0% (65.7% to 82.5%)
     """
     y_true, y_pred = check_labels(y_true, y_pred)
-    _check_confidence(confidence)
-    n = len(y_true)
-    share = float(np.mean(y_true == y_pred))
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    # Rounding must not put a share of 0 or 1 outside its own interval, nor that beyond them.
-    low, high = min(share, max(0.0, centre - reach)), max(share, min(1.0, centre + reach))
-    return AccuracyInterval(share, low, high)
-
-
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"Expected confidence between 0 and 1. Received: {confidence!r}.")
+    confidence = check_number("confidence", confidence, inside="()")
+    right, n = int(np.sum(y_true == y_pred)), len(y_true)
+    low, high = binomtest(right, n).proportion_ci(confidence, method="wilson")
+    return AccuracyInterval(right / n, float(low), float(high))
 
 
 class MeanInterval(NamedTuple):
@@ -119,10 +118,11 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     >>> print(mean_interval([0.78, 0.80, 0.79]))
     79.0 ± 2.5 % (3 runs)
     """
-    _check_confidence(confidence)
-    values = np.asarray(values, float)
-    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-        raise ValueError(f"Expected finite numbers, at least one. Received: {values!r}.")
+    confidence = check_number("confidence", confidence, inside="()")
+    if isinstance(values, (str, bytes)) or not np.iterable(values) or not len(values):
+        raise expected("finite numbers, at least one", repr(values))
+    values = [check_number("each figure", value, -math.inf, math.inf) for value in values]
+    values = np.array(values)
     runs, mean = len(values), float(values.mean())
     if runs == 1:
         return MeanInterval(mean, math.inf, 1)
@@ -130,16 +130,26 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     return MeanInterval(mean, float(student_t.ppf((1 + confidence) / 2, runs - 1) * error), runs)
 
 
+class Predictor(Protocol):
+    """What :func:`predict_probabilities` needs of a model: any of Keras' has it."""
+
+    def predict_on_batch(self, x: np.ndarray) -> np.ndarray: ...
+
+
+@np.errstate(all="ignore")
 def predict_probabilities(
-    model, images: np.ndarray, batch_size: int = 500, *, views: int = 1
+    model: Predictor, images: np.ndarray, batch_size: int = 500, *, views: int = 1
 ) -> np.ndarray:
     """Class probabilities of a model that returns logits.
 
     Parameters
     ----------
-    model : keras.Model
-        Any object whose ``predict_on_batch`` turns images into logits.
-    images : ndarray, shape (n, height, width, 3)
+    model : keras.Model, or another with ``predict_on_batch``
+        Turns images into logits, shape (n, classes). A network that ends in a softmax or a
+        sigmoid is refused: a second one would flatten its probabilities.
+    images : ndarray of numbers, shape (n, height, width, 1 or 3)
+        In the range that the model was trained on. Networks of this package, and others that
+        begin with a ``Rescaling`` layer, scale pixels themselves: give them 0 to 255.
     batch_size : int
     views : {1, 6}
         How many versions of each image the logits are averaged over. 1: the image as it
@@ -154,22 +164,61 @@ def predict_probabilities(
     Raises
     ------
     ValueError
-        If ``views`` is neither 1 nor 6, or there are no images or no batch.
+        If the images are not of the form above, or were scaled already for a model that
+        scales them; if the model returns something else than logits of two classes or more;
+        if ``views`` is neither 1 nor 6, or there is no batch.
 
     References
     ----------
     The six views are those of K. Jordan, 2024, arXiv:2404.00498.
     """
-    if views not in (1, 6):
-        raise ValueError(f"Expected views of 1 or 6. Received: {views!r}.")
-    check_count("the number of images", len(images))
-    check_count("batch_size", batch_size)
+    if views not in (1, 6) or isinstance(views, bool):
+        raise expected("views of 1 or 6", repr(views))
+    batch_size = check_count("batch_size", batch_size)
+    images = check_images(images, dtypes="any")
+    _check_predictor(model, images)
     logits = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         weighted = _six_views(batch) if views == 6 else [(1.0, batch)]
-        logits.append(sum(w * np.asarray(model.predict_on_batch(v), float) for w, v in weighted))
+        logits.append(sum(w * _logits(model, view) for w, view in weighted))
     return softmax(np.concatenate(logits), axis=1)
+
+
+def _check_predictor(model: Predictor, images: np.ndarray) -> None:
+    """ValueError unless these images are what this model takes, and it ends in logits."""
+    if not hasattr(model, "predict_on_batch"):
+        raise expected("a model with predict_on_batch, as Keras' have", repr(model))
+    layers = getattr(model, "layers", None) or [None]
+    last = getattr(getattr(layers[-1], "activation", None), "__name__", "")
+    if last in ("softmax", "sigmoid") or type(layers[-1]).__name__ == "Softmax":
+        raise _no_logits(f"one that ends in a {last or 'softmax'}")
+    takes = getattr(model, "input_shape", None)
+    if isinstance(takes, tuple) and len(takes) == 4:
+        wanted = takes[1:]
+        if any(a not in (None, b) for a, b in zip(wanted, images.shape[1:], strict=True)):
+            raise expected(f"images of shape {wanted}, as the model takes them", images.shape[1:])
+    scales = any(type(layer).__name__ == "Rescaling" for layer in layers[:3])
+    if scales and images.dtype.kind == "f" and (images.min() < 0 or 0 < images.max() <= 1):
+        raise expected(
+            "pixels from 0 to 255, as the model scales them itself",
+            f"values from {images.min():.3g} to {images.max():.3g}",
+        )
+
+
+def _logits(model: Predictor, images: np.ndarray) -> np.ndarray:
+    outputs = np.asarray(model.predict_on_batch(images))
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or len(outputs) != len(images):
+        raise _no_logits(f"outputs of shape {outputs.shape} for {len(images)} images")
+    outputs = outputs.astype(float)
+    if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
+        raise _no_logits("rows that sum to 1, as behind a softmax")
+    return outputs
+
+
+def _no_logits(received: str) -> ValueError:
+    hint = "What ends in a softmax gives probabilities itself, by model.predict."
+    return expected("a model that returns logits, shape (n, classes)", received, hint)
 
 
 def _six_views(images: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
@@ -182,6 +231,7 @@ def _six_views(images: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
         yield weight, shifted[:, :, ::-1]
 
 
+@np.errstate(all="ignore")
 def expected_calibration_error(
     y_true: np.ndarray, probabilities: np.ndarray, bins: int = 15
 ) -> float:
@@ -215,9 +265,10 @@ def expected_calibration_error(
     0.25
     """
     probabilities = check_probabilities(probabilities)
-    check_count("bins", bins)
+    bins = check_count("bins", bins)
     count, classes = probabilities.shape
-    y_true, _ = check_labels(y_true, np.zeros(count, int), num_classes=classes)
+    (y_true,) = check_labels(y_true, num_classes=classes)
+    check_lengths(f"{len(y_true)} labels", f"{count} rows of probabilities")
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == y_true
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -226,7 +277,7 @@ def expected_calibration_error(
 
 
 def classification_table(
-    y_true: np.ndarray, y_pred: np.ndarray, class_names: tuple[str, ...]
+    y_true: np.ndarray, y_pred: np.ndarray, class_names: Sequence[str]
 ) -> pd.DataFrame:
     """Precision, recall and F1 score of every class, and their means.
 
@@ -234,20 +285,22 @@ def classification_table(
     ----------
     y_true, y_pred : ndarray of integers, shape (n,)
         True and predicted classes, indices into `class_names`.
-    class_names : tuple of str
-        All classes, also those that no image has: none may drop out of the table.
+    class_names : sequence of str
+        All classes in the order of their labels, also those that no image has: none may drop
+        out of the table. Any names will do, equal ones, too; a mapping is read by its keys,
+        which are the labels.
 
     Returns
     -------
     DataFrame
-        A row a class, then ``mean``; columns ``precision``, ``recall``, ``f1`` (fractions)
-        and ``images`` (how many have the class). A class never predicted has precision 0,
-        one that no image has recall 0; both count in the means.
+        A row a class, in the order of the labels, then ``mean``; columns ``precision``,
+        ``recall``, ``f1`` (fractions) and ``images`` (how many have the class). A class never
+        predicted has precision 0, one that no image has recall 0; both count in the means.
 
     Raises
     ------
     ValueError
-        If the labels are not of the form above, or not of one length.
+        If the labels or names are not of the form above, or the labels not of one length.
 
     Examples
     --------
@@ -257,17 +310,12 @@ def classification_table(
     dog        0.67    1.00  0.80       2
     mean       0.83    0.75  0.73       4
     """
-    check_labels(y_true, y_pred, num_classes=len(class_names))
-    report = classification_report(
-        y_true,
-        y_pred,
-        labels=range(len(class_names)),
-        target_names=class_names,
-        output_dict=True,
-        zero_division=0,
+    names = check_names(class_names)
+    y_true, y_pred = check_labels(y_true, y_pred, num_classes=len(names))
+    *shares, images = precision_recall_fscore_support(
+        y_true, y_pred, labels=range(len(names)), zero_division=0
     )
-    table = pd.DataFrame(report).T.loc[[*class_names, "macro avg"]]
-    table = table.rename(
-        index={"macro avg": "mean"}, columns={"f1-score": "f1", "support": "images"}
-    )
-    return table.astype({"images": int})
+    table = pd.DataFrame(dict(zip(("precision", "recall", "f1"), shares, strict=True)))
+    table["images"] = images
+    table.loc[len(names)] = [*table.iloc[:, :3].mean(), images.sum()]
+    return table.astype({"images": int}).set_axis([*names, "mean"])

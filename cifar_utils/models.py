@@ -15,14 +15,22 @@ To add a network, write its function and name it in ``_BUILDERS`` at the end. Th
 ask for its parameter counts, for a recipe that trains it, and for its row in the README.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from cifar_utils.checks import check_count, unknown_name
+from cifar_utils.checks import (
+    check_count,
+    check_input_shape,
+    check_number,
+    expected,
+    unknown_name,
+)
 from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES
 
 Statistics = tuple[Sequence[float], Sequence[float]]
@@ -69,15 +77,16 @@ def build_model(
     Returns
     -------
     keras.Model
-        Uncompiled. Input: pixels from 0 to 255, shape ``(n, *input_shape)``, any real dtype.
+        Uncompiled, in Keras' present dtype policy; no other of its global settings matters.
+        Input: pixels from 0 to 255, shape ``(n, *input_shape)``, any real dtype.
         Output: logits, float32, shape (n, num_classes).
 
     Raises
     ------
     ValueError
-        If there is no network of that name, or an argument has a value that it can't have,
-        such as a dropout rate of 1, statistics beyond 0 to 1, or images too small for the
-        network.
+        If there is no network of that name, the network has no such option, or an argument
+        has a value that it can't have, such as a dropout rate of 1, statistics beyond 0 to 1,
+        or images too small for the network.
 
     Examples
     --------
@@ -88,28 +97,61 @@ def build_model(
     """
     if name not in _BUILDERS:
         raise unknown_name("model", name, _BUILDERS)
-    check_count("num_classes", num_classes, lowest=2)
-    if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 3:
-        raise ValueError(
-            f"Expected input_shape as (rows, columns, channels). Received: {input_shape!r}."
-        )
-    for part, value in zip(("rows", "columns", "channels"), input_shape, strict=True):
-        check_count(f"{part} of input_shape", value)
+    num_classes = check_count("num_classes", num_classes, lowest=2)
+    input_shape = check_input_shape(input_shape)
+    for option, high in (("bn_momentum", 1.0), ("l2", math.inf)):
+        if option in options:
+            check_number(option, options[option], 0, high, inside="[)")
 
     def output(features):
         # float32 also under mixed precision: a loss needs the digits.
         return layers.Dense(num_classes, dtype="float32", name="logits")(features)
 
-    inputs = keras.Input(input_shape, name="pixels")
-    try:
-        logits = _BUILDERS[name](_scaling(input_shape[2], statistics)(inputs), output, **options)
-    except ValueError as error:
-        if "zero or negative" not in str(error):  # as Keras says of sizes
-            raise
-        raise ValueError(
-            f"Expected images large enough for {name}. Received: input_shape={input_shape}."
-        ) from error
+    with keras_defaults():
+        inputs = keras.Input(input_shape, name="pixels")
+        scaled = _scaling(input_shape[2], statistics)(inputs)
+        try:
+            logits = _BUILDERS[name](scaled, output, **options)
+        except TypeError as error:
+            if "unexpected keyword" not in str(error):
+                raise
+            raise expected(f"options that {name} has", error) from error
+        except ValueError as error:
+            if "zero or negative" not in str(error):  # as Keras says of sizes
+                raise
+            raise expected(
+                f"images large enough for {name}", f"input_shape={input_shape}"
+            ) from error
     return keras.Model(inputs, logits, name=name)
+
+
+@contextlib.contextmanager
+def keras_defaults() -> Iterator[None]:
+    """Keras' global settings as they are by themselves, but for the dtype policy.
+
+    Examples
+    --------
+    >>> with keras_defaults():
+    ...     keras.config.image_data_format()
+    'channels_last'
+    """
+    defaults = {
+        "floatx": "float32",
+        "image_data_format": "channels_last",
+        "max_epochs": None,
+        "max_steps_per_epoch": None,
+    }
+    before = {name: getattr(keras.config, name)() for name in defaults}
+
+    def put(settings):
+        for name, value in settings.items():
+            getattr(keras.config, f"set_{name}")(value)
+
+    put(defaults)
+    try:
+        yield
+    finally:
+        put(before)
 
 
 def plain_cnn(
@@ -343,6 +385,7 @@ def fast_cnn(
         options = {"padding": "same", "use_bias": False, "name": f"{place}_conv"}
         return layers.Conv2D(width, 3, **options)(x)
 
+    widths = [check_count("each of widths", width) for width in widths]
     patterns = 2 * 2 * x.shape[-1]  # that a window of 2 x 2 can be made up of
     # Each with its negative.
     x = layers.Conv2D(2 * patterns, 2, activation=activation, name="whitening_conv")(x)
@@ -364,14 +407,17 @@ def _scaling(channels: int, statistics: Statistics | None) -> layers.Layer:
     """The layer that scales pixels to [0, 1] or to z-scores."""
     if statistics is None:
         return layers.Rescaling(1 / 255, name="scaling")
-    parts = [[float(value) for value in part] for part in statistics]
-    in_range = [0 <= m <= 1 for m in parts[0]] + [0 < s <= 1 for s in parts[-1]]
-    if [len(part) for part in parts] != [channels, channels] or not all(in_range):
-        raise ValueError(
-            f"Expected statistics as a mean and a positive deviation for each of {channels} "
-            f"channels, on the scale from 0 to 1. Received: {statistics!r}."
+    try:
+        mean, std = ([float(value) for value in part] for part in statistics)
+        fit = len(mean) == len(std) == channels and all(0 <= value <= 1 for value in mean)
+    except (TypeError, ValueError):
+        fit = False
+    if not fit or not all(0 < value <= 1 for value in std):
+        raise expected(
+            f"statistics as a mean and a positive deviation for each of {channels} channels, on "
+            "the scale from 0 to 1",
+            repr(statistics),
         )
-    mean, std = parts
     scale = [1 / (255 * s) for s in std]
     offset = [-m / s for m, s in zip(mean, std, strict=True)]
     return layers.Rescaling(scale, offset, name="scaling")
@@ -380,11 +426,9 @@ def _scaling(channels: int, statistics: Statistics | None) -> layers.Layer:
 def _check_rates(dropout: Sequence[float] | float, count: int) -> list[float]:
     """The dropout rates as a list; ValueError unless there are so many, from 0 to below 1."""
     rates = np.atleast_1d(dropout).tolist()
-    if len(rates) != count or not all(0 <= rate < 1 for rate in rates):
-        raise ValueError(
-            f"Expected {count} dropout rate(s), from 0 to below 1. Received: {dropout!r}."
-        )
-    return rates
+    if len(rates) != count:
+        raise expected(f"{count} dropout rate(s)", repr(dropout))
+    return [check_number("a dropout rate", rate, 0, 1, inside="[)") for rate in rates]
 
 
 _BUILDERS: dict[str, Callable[..., keras.KerasTensor]] = {

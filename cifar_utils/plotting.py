@@ -4,25 +4,71 @@ Every function draws on ``ax``, or on a new figure without one, and returns what
 drew on. Give it ``data_name=data.name`` and the plot says which images it is about.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from sklearn.metrics import ConfusionMatrixDisplay
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+from sklearn.utils.multiclass import unique_labels
 
-from cifar_utils.checks import check_count, check_labels, check_probabilities
+from cifar_utils.checks import (
+    check_count,
+    check_images,
+    check_labels,
+    check_lengths,
+    check_names,
+    check_probabilities,
+    expected,
+    unknown_name,
+)
+
+TITLE, SMALLEST = 7.5, 5.0  # sizes of text in points: of a picture's title, and that can be read
+LETTER = 0.62  # mean width of a letter, as a share of the size
+
+
+@contextlib.contextmanager
+def _canvas(ax: Axes | None, width: float, height: float) -> Iterator[Axes]:
+    """The Axes to draw on, or those of a new figure; what fails leaves nothing behind."""
+    if ax is not None and not isinstance(ax, Axes):
+        hint = "Of plt.subplots(1, 2), give one: axes[0]." if isinstance(ax, np.ndarray) else ""
+        raise expected("ax as Matplotlib's Axes", type(ax).__name__, hint)
+    before = None if ax is None else set(ax.get_children())
+    if ax is None:
+        # Of Matplotlib's layouts, the one that leaves users the choice of another.
+        _, ax = plt.subplots(figsize=(width, height), layout="tight")
+    try:
+        yield ax
+    except BaseException:
+        if before is None:
+            plt.close(ax.figure)
+        else:
+            for artist in set(ax.get_children()) - before:
+                artist.remove()
+        raise
+
+
+def _as_it_is(*texts: Any) -> None:
+    """Have dollars and backslashes of other people's names shown, not typeset."""
+    plt.setp(texts, parse_math=False, usetex=False)
 
 
 def label_source(ax: Axes, data_name: str | None, *, above: bool = False) -> None:
-    """Write the name of the data in small grey letters under the lower right corner.
+    """Write the name of the data in small letters under the lower right corner.
 
     With `above`, over the upper right one: for plots whose tick labels need the room below.
     """
-    if data_name and above:
-        ax.set_title(data_name, fontsize=8, color="0.35", loc="right")
-    elif data_name:
-        ax.annotate(
+    if not data_name:
+        return
+    if above:
+        text = ax.set_title(data_name, fontsize=8, loc="right")
+    else:
+        text = ax.annotate(
             data_name,
             xy=(1, 0),
             xycoords="axes fraction",
@@ -31,8 +77,9 @@ def label_source(ax: Axes, data_name: str | None, *, above: bool = False) -> Non
             ha="right",
             va="top",
             fontsize=8,
-            color="0.35",
         )
+    text.set_alpha(0.7)
+    _as_it_is(text)
 
 
 def plot_images(
@@ -47,9 +94,10 @@ def plot_images(
 
     Parameters
     ----------
-    images : ndarray, shape (n, height, width, 3)
-        uint8 from 0 to 255, or floats from 0 to 1.
+    images : ndarray, shape (n, height, width, 1 or 3)
+        uint8 from 0 to 255, or floats from 0 to 1; grey with one channel.
     titles : sequence of n, optional
+        Long ones are broken into lines.
     columns : int
         Images in a row.
     data_name : str, optional
@@ -66,52 +114,59 @@ def plot_images(
         If `images` is not of the form above, `titles` has another length, or there is no
         column.
     """
-    images = np.asarray(images)
-    check_count("columns", columns)
-    if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
-        raise ValueError(
-            "Expected images of shape (n, height, width, 3), n at least 1. "
-            f"Received: shape {images.shape}."
-        )
-    if images.dtype != np.uint8 and not (
-        images.dtype.kind == "f" and images.min() >= 0 and images.max() <= 1
-    ):
-        raise ValueError(
-            "Expected images as uint8 from 0 to 255 or as floats from 0 to 1. "
-            f"Received: {images.dtype} from {images.min()} to {images.max()}."
-        )
+    columns = check_count("columns", columns)
+    images = check_images(images, dtypes="pixels")
+    if images.dtype == np.uint8:
+        images = images / 255
     n, height, width, _ = images.shape
-    if titles is not None and len(titles) != n:
-        raise ValueError(f"Expected {n} titles, one an image. Received: {len(titles)}.")
+    if isinstance(titles, (str, bytes)) or not (titles is None or np.iterable(titles)):
+        raise expected(f"{n} titles, for example a list", repr(titles))
     titles = None if titles is None else [str(title) for title in titles]
+    if titles is not None and len(titles) != n:
+        raise expected(f"{n} titles, one an image", len(titles))
     columns = min(columns, n)
     rows = -(-n // columns)
     gap = max(1, width // 16)
-    lines = 0 if titles is None else max(title.count("\n") + 1 for title in titles)
-    head = gap + round(0.21 * lines * height)
-    sheet = np.ones((rows * (height + head), columns * (width + gap), 3))
-    if ax is None:
-        inches = 0.95 / width
-        size = (sheet.shape[1] * inches, sheet.shape[0] * inches)
-        _, ax = plt.subplots(figsize=size, layout="constrained")
+    inches = 0.95  # a column, on a figure of our own
+    if ax is not None and isinstance(ax, Axes):
+        inches = ax.get_window_extent().width / ax.figure.dpi / columns
+    points = 72 * inches / (width + gap)  # a pixel
+    size = min(TITLE, max(SMALLEST, 72 * inches / 9))
+    if titles is not None:
+        letters = max(6, int(72 * inches / (LETTER * size)))
+        titles = ["\n".join(_wrapped(title, letters)) for title in titles]
+    lines = max((title.count("\n") + 1 for title in titles or [] if title), default=0)
+    head = gap + round(1.25 * size * lines / points)
+    # Transparent between the images, so that it suits any background.
+    sheet = np.zeros((rows * (height + head), columns * (width + gap), 4))
     for i, image in enumerate(images):
-        top = (i // columns) * (height + head) + head
-        left = (i % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = (
-            image / 255 if images.dtype == np.uint8 else image
-        )
-        if titles is not None:
-            ax.text(left + width / 2, top - 1.5, titles[i], ha="center", va="bottom", fontsize=7.5)
-    ax.imshow(sheet, interpolation="nearest")
-    ax.axis("off")
-    label_source(ax, data_name)
+        top, left = (i // columns) * (height + head) + head, (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width, :3] = image
+        sheet[top : top + height, left : left + width, 3] = 1
+    figure_size = columns * inches, sheet.shape[0] * inches / (width + gap)
+    with _canvas(ax, *figure_size) as ax:
+        for i, title in enumerate(titles or []):
+            top, left = (i // columns) * (height + head) + head, (i % columns) * (width + gap)
+            place = left + width / 2, top - 1.5
+            _as_it_is(ax.text(*place, title, ha="center", va="bottom", fontsize=size))
+        ax.imshow(sheet, interpolation="nearest", origin="upper", aspect="equal")
+        ax.axis("off")
+        label_source(ax, data_name)
     return ax
+
+
+def _wrapped(title: str, letters: int) -> Iterator[str]:
+    """The lines of a title, none longer than so many letters."""
+    for line in title.split("\n"):
+        yield from textwrap.wrap(line, letters) or [""]
 
 
 def plot_learning_curves(
     history: Mapping[str, Sequence[float]],
     metric: str = "accuracy",
     *,
+    label: str | None = None,
+    validation_freq: int | Sequence[int] | None = None,
     data_name: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -119,11 +174,18 @@ def plot_learning_curves(
 
     Parameters
     ----------
-    history : mapping of str to sequence of float
-        ``History.history`` of Keras: a value an epoch.
+    history : History or mapping of str to sequence of float
+        What Keras' ``fit`` returns, or its ``history``: a value an epoch. A ``Run`` of this
+        package has one, too.
     metric : str
         A key of `history`, of the training images. Its ``val_`` twin is drawn, dashed, where
         there is one.
+    label : str, optional
+        Whose curves these are, for the legend. Without, a second history on the same Axes
+        is numbered.
+    validation_freq : int or sequence of int, optional
+        As given to ``fit``: every how many epochs, or after which, counted from 1, there was
+        a validation. Needed only where the number of values does not tell.
     data_name : str, optional
         Written under the plot.
     ax : Axes, optional
@@ -135,47 +197,121 @@ def plot_learning_curves(
     Raises
     ------
     ValueError
-        If `history` has no such metric.
+        If `history` has no such metric, or its values can't be told to epochs.
     """
-    known = sorted(key for key in history if not key.startswith("val_"))
+    values, epochs = _values_and_epochs(history)
+    known = sorted(str(key) for key in values if not str(key).startswith("val_"))
     if metric not in known:
-        raise ValueError(f"Expected a metric of {known}. Received: {metric!r}.")
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5, 3.4), layout="constrained")
-    for key, style, label in ((metric, "o-", "training"), (f"val_{metric}", "s--", "validation")):
-        if key in history:
-            epochs = range(1, len(history[key]) + 1)
-            ax.plot(epochs, history[key], style, markersize=4, label=label)
-    ax.set(xlabel="epoch", ylabel=metric)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.grid(alpha=0.3)
-    ax.legend()
-    label_source(ax, data_name)
+        raise unknown_name("metric", metric, known)
+    curves = {"training": _curve(values[metric], metric)}
+    places = {"training": epochs or list(range(1, len(curves["training"]) + 1))}
+    check_lengths(f"{len(places['training'])} epochs", f"{len(curves['training'])} values")
+    if (twin := f"val_{metric}") in values:
+        curves["validation"] = _curve(values[twin], twin)
+        count = len(curves["validation"])
+        places["validation"] = _validated(places["training"], count, validation_freq)
+    with _canvas(ax, 5, 3.4) as ax:
+        drawn = len({line.get_gid() for line in ax.lines} - {None}) + 1
+        whose = f"{label}, " if label else f"{drawn}: " if drawn > 1 else ""
+        for (part, curve), style in zip(curves.items(), ("o-", "s--"), strict=False):
+            options = {"markersize": 4, "label": f"{whose}{part}", "gid": f"history {drawn}"}
+            ax.plot(places[part], curve, style, **options)
+        ax.set(xlabel="epoch", ylabel=metric)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if "accuracy" in metric and max(map(np.nanmax, curves.values())) <= 1:
+            ax.yaxis.set_major_formatter(PercentFormatter(1))
+        ax.grid(visible=True, alpha=0.3)
+        _as_it_is(*ax.legend().get_texts())
+        label_source(ax, data_name)
     return ax
+
+
+def _values_and_epochs(history: object) -> tuple[Mapping, list[int]]:
+    """The values by their keys, and the epochs, counted from 1, if they are told."""
+    values = getattr(history, "history", history)
+    if not isinstance(values, Mapping):
+        wanted = "history as what fit returns, or a mapping of metrics to their values"
+        raise expected(wanted, type(history).__name__)
+    return values, [int(epoch) + 1 for epoch in getattr(history, "epoch", None) or []]
+
+
+def _curve(values: Sequence[float], key: str) -> np.ndarray:
+    with contextlib.suppress(TypeError, ValueError):
+        curve = np.asarray(values, float)
+        if curve.ndim == 1 and len(curve):
+            return curve
+    raise expected(f"{key} as numbers, one an epoch, one at least", repr(values))
+
+
+def _validated(epochs: list[int], count: int, freq: int | Sequence[int] | None) -> list[int]:
+    """After which epochs the validation gave so many values."""
+    hint = "Say after which epochs by validation_freq, as given to fit."
+    if freq is None:
+        found = [[e for e in epochs if e % every == 0] for every in range(1, max(epochs) + 1)]
+        fitting = [places for places in found if len(places) == count]
+        if not fitting or any(places != fitting[0] for places in fitting):
+            wanted = f"a validation in every epoch, or every so many, of {len(epochs)}"
+            raise expected(wanted, f"{count} values", hint)
+        return fitting[0]
+    every = freq if np.iterable(freq) else check_count("validation_freq", freq)
+    places = [e for e in epochs if (e in every if np.iterable(every) else e % every == 0)]
+    if len(places) != count:
+        wanted = f"{len(places)} values of validation, with validation_freq={freq!r}"
+        raise expected(wanted, f"{count} in {len(epochs)} epochs")
+    return places
 
 
 def plot_confusion_matrix(
     y_true: np.ndarray,
     y_pred: np.ndarray,
     *,
-    class_names: Sequence[str],
+    class_names: Sequence[str] | None = None,
+    labels: Sequence | None = None,
+    sample_weight: Sequence[float] | None = None,
     normalize: str | None = "true",
-    data_name: str | None = None,
+    display_labels: Sequence[str] | None = None,
+    include_values: bool | None = None,
+    xticks_rotation: str | float | None = None,
+    values_format: str | None = None,
+    cmap: Any = "cividis",
     ax: Axes | None = None,
+    colorbar: bool = True,
+    im_kw: dict | None = None,
+    text_kw: dict | None = None,
+    data_name: str | None = None,
 ) -> ConfusionMatrixDisplay:
     """Draw the confusion matrix: a row a true class, a column a predicted one.
 
+    Everything that ``ConfusionMatrixDisplay.from_predictions`` of scikit-learn takes is taken
+    here, and means the same; what is not given is chosen by the number of classes and the room.
+
     Parameters
     ----------
-    y_true, y_pred : ndarray of integers, shape (n,)
-        Indices into `class_names`.
-    class_names : sequence of str
-        All classes; each gets its row and column, also where no image has it.
+    y_true, y_pred : ndarray, shape (n,)
+        Integers, indices into `class_names`. Without these, any labels of scikit-learn.
+    class_names : sequence of str, optional
+        All classes; each gets its row and column, also where no image has it. Without, the
+        labels that occur.
+    labels : sequence, optional
+        Which labels to show, in which order.
+    sample_weight : sequence of float, shape (n,), optional
+        What each pair counts for.
     normalize : {"true", "pred", "all", None}
         Shares of the row, the column or the whole, or counts.
+    display_labels : sequence of str, optional
+        Other names of the labels shown.
+    include_values : bool, optional
+        Write the numbers into the cells. By default, where they can be read.
+    xticks_rotation : {"vertical", "horizontal"} or float, optional
+        By default, 45 degrees, and upright for many classes or long names.
+    values_format : str, optional
+        By default, two decimals of shares, and counts in full.
+    cmap, colorbar, im_kw, text_kw
+        As for scikit-learn.
+    ax : Axes, optional
+        Without, a new figure, the larger the more classes there are.
     data_name : str, optional
         Written above the plot, at its right end.
-    ax : Axes, optional
 
     Returns
     -------
@@ -185,30 +321,102 @@ def plot_confusion_matrix(
     Raises
     ------
     ValueError
-        If the labels are not of the form above, or not of one length.
+        If the labels are not of the form above, or not of one length, or an option is none.
     """
-    check_labels(y_true, y_pred, num_classes=len(class_names))
-    if ax is None:
-        _, ax = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
-    display = ConfusionMatrixDisplay.from_predictions(
-        y_true,
-        y_pred,
-        labels=range(len(class_names)),
-        display_labels=class_names,
-        normalize=normalize,
-        values_format="d" if normalize is None else ".2f",
-        xticks_rotation=45,
-        cmap="cividis",
-        text_kw={"fontsize": 8},
+    if normalize not in ("true", "pred", "all", None):
+        raise expected("normalize of 'true', 'pred', 'all' or None", repr(normalize))
+    if class_names is not None:
+        class_names = check_names(class_names)
+        y_true, y_pred = check_labels(y_true, y_pred, num_classes=len(class_names))
+        labels = list(range(len(class_names)) if labels is None else labels)
+        (shown,) = check_labels(labels, num_classes=len(class_names))
+        if display_labels is None:
+            display_labels = [class_names[label] for label in shown]
+    try:
+        if labels is None:
+            labels = unique_labels(y_true, y_pred)
+        options = {"labels": labels, "sample_weight": sample_weight, "normalize": normalize}
+        matrix = confusion_matrix(y_true, y_pred, **options)
+    except (ValueError, TypeError) as error:
+        raise expected(
+            "labels of one length, and weights of the same, as scikit-learn takes them", error
+        ) from error
+    names = check_names(labels if display_labels is None else display_labels, len(matrix))
+    shares = normalize is not None
+    if values_format is None and (shares or matrix.dtype.kind != "f"):
+        values_format = ".2f" if shares else "d"
+    options = {"cmap": cmap, "im_kw": im_kw, "text_kw": text_kw, "values_format": values_format}
+    whose = {"true": "the true class", "pred": "the predicted class", "all": "all images"}
+    return _draw_matrix(
+        ConfusionMatrixDisplay(matrix, display_labels=names),
+        options,
+        unit=f"share of {whose[normalize]}" if shares else "images",
+        include_values=include_values,
+        rotation=xticks_rotation,
+        colorbar=colorbar,
+        data_name=data_name,
         ax=ax,
     )
-    ax.set(xlabel="predicted class", ylabel="true class")
-    plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
-    unit = {None: "images", "all": "share of all images"}
-    row_or_column = {"true": "share of the true class", "pred": "share of the predicted class"}
-    display.im_.colorbar.set_label((unit | row_or_column)[normalize])
-    label_source(ax, data_name, above=True)
+
+
+def _draw_matrix(
+    display: ConfusionMatrixDisplay,
+    options: dict[str, Any],
+    *,
+    unit: str,
+    include_values: bool | None,
+    rotation: str | float | None,
+    colorbar: bool,
+    data_name: str | None,
+    ax: Axes | None,
+) -> ConfusionMatrixDisplay:
+    """The display, drawn as large as can be read."""
+    n, longest = len(display.display_labels), max(map(len, display.display_labels))
+    if rotation is None:
+        rotation = "vertical" if longest > 12 or n > 20 else 45
+    numbers = _numbers(display.confusion_matrix, rotation, options)
+    side = min(4.6 + 0.16 * max(0, n - 10), 12)  # of the matrix on a figure of our own, in inches
+    room = longest * LETTER * 9 / 72  # of the names
+    with _canvas(ax, side + 1.4 + room, side + 0.7 + room) as canvas:
+        figure = canvas.figure
+        if ax is not None:
+            extent = ax.get_window_extent()
+            side = min(extent.width, extent.height) / figure.dpi
+        cell = 72 * side / n  # in points
+        size = min(8.0, 0.9 * cell / (LETTER * max(map(len, numbers))), 0.75 * cell)
+        if include_values is None:
+            include_values = size >= SMALLEST
+        options["text_kw"] = {"fontsize": max(size, 1)} | (options["text_kw"] or {})
+        chosen = {"include_values": include_values, "xticks_rotation": rotation}
+        display.plot(ax=canvas, colorbar=False, **chosen, **options)
+        canvas.set(xlabel="predicted class", ylabel="true class")
+        canvas.minorticks_off()
+        canvas.grid(visible=False)
+        canvas.tick_params(labelbottom=True, labelleft=True, labelsize=min(9, max(0.85 * cell, 3)))
+        _as_it_is(*canvas.get_xticklabels(), *canvas.get_yticklabels())
+        if rotation == 45:
+            plt.setp(canvas.get_xticklabels(), ha="right", rotation_mode="anchor")
+        if colorbar:
+            # A layout engine can move a child of the Axes, whichever it is. Without one, the bar
+            # has to take its room from them.
+            inset = figure.get_layout_engine() is not None
+            place = {"cax": canvas.inset_axes((1.03, 0, 0.045, 1))} if inset else {"ax": canvas}
+            bar = figure.colorbar(display.im_, **place)
+            bar.ax.grid(visible=False)
+            bar.set_label(unit)
+        label_source(canvas, data_name, above=True)
     return display
+
+
+def _numbers(matrix: np.ndarray, rotation: str | float, options: dict[str, Any]) -> list[str]:
+    """The texts of the cells; ValueError if an option is none, before anything is drawn."""
+    try:
+        trial = ConfusionMatrixDisplay(matrix[:1, :1])  # one cell that nobody sees
+        trial.plot(ax=Figure().add_subplot(), xticks_rotation=rotation, **options)
+        trial.figure_.draw_without_rendering()
+        return [format(value, options["values_format"] or ".2g") for value in matrix.flat]
+    except Exception as error:  # whatever Matplotlib says
+        raise expected("options as scikit-learn's display takes them", error) from error
 
 
 def plot_mistakes(
@@ -226,13 +434,15 @@ def plot_mistakes(
 
     Parameters
     ----------
-    images : ndarray of uint8, shape (n, height, width, 3)
+    images : ndarray, shape (n, height, width, 1 or 3)
+        uint8 from 0 to 255, or floats from 0 to 1.
     y_true : ndarray of integers, shape (n,)
     probabilities : ndarray of float, shape (n, classes)
         Each row sums to 1: probabilities, not logits.
     class_names : sequence of str
+        In the order of the labels.
     count : int
-        Show at most this many.
+        Show at most this many. Where all images are right, the plot says so.
     columns, data_name, ax
         As for :func:`plot_images`.
 
@@ -243,26 +453,27 @@ def plot_mistakes(
     Raises
     ------
     ValueError
-        If an array is not of the form above, nothing was classified wrongly, or nothing is
-        to be shown.
+        If an array is not of the form above, or nothing is to be shown.
     """
-    images = np.asarray(images)
-    (y_true,) = check_labels(y_true, num_classes=len(class_names))
-    probabilities = check_probabilities(probabilities, len(class_names))
-    check_count("count", count)
-    if not len(probabilities) == len(images) == len(y_true):
-        raise ValueError(
-            "Expected as many images, labels and rows of probabilities. Received: "
-            f"{len(images)} images, {len(y_true)} labels, {len(probabilities)} rows."
-        )
+    names = check_names(class_names)
+    images = check_images(images, dtypes="pixels")
+    (y_true,) = check_labels(y_true, num_classes=len(names))
+    probabilities = check_probabilities(probabilities, len(names))
+    count = check_count("count", count)
+    rows = f"{len(probabilities)} rows of probabilities"
+    check_lengths(f"{len(images)} images", f"{len(y_true)} labels", rows)
     y_pred = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(y_pred != y_true)
     if not len(wrong):
-        raise ValueError("Expected at least one mistake. Received: none, all classes are right.")
+        with _canvas(ax, 4, 1) as ax:
+            ax.text(0.5, 0.5, f"no mistakes in {len(images):,} images", ha="center", va="center")
+            ax.axis("off")
+            label_source(ax, data_name)
+        return ax
     sure = probabilities[wrong, y_pred[wrong]]
     worst = wrong[np.argsort(-sure, kind="stable")[:count]]
     titles = [
-        f"{class_names[y_pred[i]]} {probabilities[i, y_pred[i]]:.0%}\nis {class_names[y_true[i]]}"
+        f"{names[y_pred[i]]} {probabilities[i, y_pred[i]]:.0%}\nis {names[y_true[i]]}"
         for i in worst
     ]
     return plot_images(images[worst], titles, columns=columns, data_name=data_name, ax=ax)

@@ -2,23 +2,41 @@
 
 A recipe whose ``source`` begins with s0 to s4 is its author's own, as far as published; what
 is not is ours, or Keras' default. Recipes called ``…_tuned`` are our best for the same
-network. Reading recipes needs no Keras.
+network.
 """
 
+import copy
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from numbers import Real
 from types import MappingProxyType
+from typing import NoReturn
 
-from cifar_utils.checks import check_count, unknown_name
-from cifar_utils.data import IMAGE_SHAPE
+from cifar_utils.augmentation import check_transforms
+from cifar_utils.checks import check_count, check_number, expected, unknown_name
+from cifar_utils.fast.progressive import WHOLE
+from cifar_utils.models import list_models
 
 SCHEDULES = ("constant", "cosine", "triangle")
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 NORMALIZATIONS = ("unit", "zscore")
 INITIALIZATIONS = ("random", "whitening")
-WHOLE = IMAGE_SHAPE[0]  # pixels a side of CIFAR-10's images
+
+
+class Options(dict):
+    """Keyword arguments that nobody can change, so that no recipe changes another."""
+
+    def __init__(self, options: Mapping = MappingProxyType({})):
+        super().__init__(copy.deepcopy(dict(options)))
+
+    def _refuse(self, *_, **__) -> NoReturn:
+        raise TypeError("A recipe does not change: make another by dataclasses.replace.")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self):  # for pickle and copy
+        return Options, (dict(self),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,21 +73,21 @@ class Recipe:
         ``"random"`` is that of the layers; ``"whitening"`` is ``fast.whitening.initialize``.
     sides : tuple of (share, side)
         Train on smaller images at first: until this share of the epochs, rounded, on
-        images reduced to so many pixels a side, validation included; then on whole ones,
-        for one epoch at least unless the share is 1.
+        images reduced from 32 to so many pixels a side (images of another size in the same
+        proportion), validation included; then on whole ones, for one epoch at least unless
+        the share is 1.
         For networks that end in a pooling over the whole map, or flatten one whose
         side shrinks by the same whole factor.
     mixup : float
         Alpha of the beta distribution of mixup's weights; 0 for none.
     model_options : mapping
-        Further keyword arguments for the network.
+        Further keyword arguments for the network. They are copied, and read-only.
 
     Raises
     ------
     ValueError
         If an attribute is not one of the above, or two don't go together: lookahead or faster
-        offsets without
-        SGD, a whitening start without z-scores, mixup with alternating flips.
+        offsets without SGD, a whitening start without z-scores, mixup with alternating flips.
     """
 
     name: str
@@ -93,51 +111,44 @@ class Recipe:
 
     def __post_init__(self):
         for attribute, allowed in (
+            ("model", list_models()),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("normalization", NORMALIZATIONS),
             ("initialization", INITIALIZATIONS),
         ):
             if getattr(self, attribute) not in allowed:
-                raise ValueError(
-                    f"Expected {attribute} of {allowed}. Received: {getattr(self, attribute)!r}."
-                )
-        if (self.lookahead or self.offset_rate != 1) and self.optimizer != "sgd":
-            raise ValueError(
-                "Expected optimizer 'sgd' for lookahead and faster offsets. "
-                f"Received: {self.optimizer!r}."
-            )
+                raise unknown_name(attribute, getattr(self, attribute), allowed)
         for attribute, high in (
             ("learning_rate", 1e6), ("weight_decay", 1.0), ("label_smoothing", 1.0), ("mixup", 1e6),
-            ("offset_rate", 1e6),
         ):  # fmt: skip
-            value = getattr(self, attribute)
-            if not isinstance(value, Real) or not 0 <= value <= high:
-                raise ValueError(
-                    f"Expected {attribute} as a number from 0 to {high}. Received: {value!r}."
-                )
-        if not self.offset_rate:
-            raise ValueError(f"Expected offset_rate above 0. Received: {self.offset_rate!r}.")
-        shares = [share for share, _ in self.sides]
-        if shares != sorted({s for s in shares if 0 < s <= 1}) or any(
-            side not in range(8, WHOLE + 1) for _, side in self.sides
-        ):
-            raise ValueError(
-                "Expected sides as (share, side), shares rising from above 0 to 1 at most, "
-                f"sides of 8 to 32 pixels. Received: {self.sides!r}."
-            )
-        if self.initialization == "whitening" and self.normalization != "zscore":
-            raise ValueError(
-                "Expected normalization 'zscore' for a whitening start, which takes the pixels' "
-                f"mean for 0. Received: {self.normalization!r}."
-            )
-        if self.mixup and any(name == "crop_alternating_flip" for name, _ in self.augmentation):
-            raise ValueError(
-                "Expected no mixup with crop_alternating_flip, which knows an image by its "
-                f"pixels. Received: mixup={self.mixup!r}."
-            )
+            check_number(attribute, getattr(self, attribute), 0, high)
+        check_number("offset_rate", self.offset_rate, 0, 1e6, inside="(]")
         for attribute in ("epochs", "batch_size"):
             check_count(attribute, getattr(self, attribute))
+        if not isinstance(self.lookahead, bool):
+            raise expected("lookahead of True or False", repr(self.lookahead))
+        if not isinstance(self.model_options, Mapping):
+            raise expected("model_options as a mapping", repr(self.model_options))
+        for attribute, value in (
+            ("augmentation", check_transforms(self.augmentation)),
+            ("sides", _check_sides(self.sides)),
+            ("model_options", Options(self.model_options)),
+        ):
+            object.__setattr__(self, attribute, value)  # as a frozen dataclass does it itself
+        if (self.lookahead or self.offset_rate != 1) and self.optimizer != "sgd":
+            wanted = "optimizer 'sgd' for lookahead and faster offsets"
+            raise expected(wanted, repr(self.optimizer))
+        if self.initialization == "whitening" and self.normalization != "zscore":
+            raise expected(
+                "normalization 'zscore' for a whitening start, which takes the pixels' mean for 0",
+                repr(self.normalization),
+            )
+        if self.mixup and any(name == "crop_alternating_flip" for name, _ in self.augmentation):
+            raise expected(
+                "no mixup with crop_alternating_flip, which knows an image by its pixels",
+                f"mixup={self.mixup!r}",
+            )
 
     def settings(self) -> dict:
         """What a ledger record holds of the recipe, as JSON gives it back.
@@ -152,6 +163,23 @@ class Recipe:
     def phases(self) -> list[tuple[int, int, int]]:
         """As :func:`phases`, of this recipe."""
         return phases(self.epochs, self.sides)
+
+
+def _check_sides(sides: Iterable[tuple[float, int]]) -> tuple[tuple[float, int], ...]:
+    """Shares of the epochs, rising, and sides of images in pixels, as pairs; else ValueError."""
+    try:
+        pairs = tuple((share, side) for share, side in sides)
+        shares = [check_number("a share", share, 0, 1, inside="(]") for share, _ in pairs]
+        fit = all(check_count("a side", side, lowest=8) <= WHOLE for _, side in pairs)
+    except (TypeError, ValueError):
+        fit = False
+    if not fit or shares != sorted(set(shares)):
+        raise expected(
+            "sides as (share, side), shares rising from above 0 to 1 at most, sides of 8 to 32 "
+            "pixels",
+            repr(sides),
+        )
+    return pairs
 
 
 def phases(epochs: int, sides: Iterable[tuple[float, int]]) -> list[tuple[int, int, int]]:

@@ -3,16 +3,19 @@
 What makes it fast is in ``fast/``; what decides how well a network learns, in ``recipes``.
 """
 
+import contextlib
 import os
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from cifar_utils.augmentation import PadCropFlip, build_augmentation
-from cifar_utils.checks import check_labelled
-from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, Cifar10, channel_statistics, fingerprint
+from cifar_utils.augmentation import AlternateFlips, build_augmentation
+from cifar_utils.checks import check_images, check_labelled, check_names, check_seed, expected
+from cifar_utils.data import ImageData, channel_statistics, fingerprint, split_images
 from cifar_utils.fast.accelerate import accelerate
 from cifar_utils.fast.machine import best_precision
 from cifar_utils.fast.optimizers import LinearRise, LookaheadSGD
@@ -20,9 +23,9 @@ from cifar_utils.fast.pipeline import steps_per_epoch, training_input, validatio
 from cifar_utils.fast.progressive import at_side
 from cifar_utils.fast.resume import TrainingState
 from cifar_utils.fast.whitening import initialize
-from cifar_utils.models import build_model
+from cifar_utils.models import build_model, keras_defaults
 from cifar_utils.operations import operations
-from cifar_utils.recipes import RECIPES, Recipe
+from cifar_utils.recipes import RECIPES, WHOLE, Recipe
 
 __all__ = ["RECIPES", "Recipe", "Run", "best_precision", "build_optimizer", "train"]
 
@@ -64,8 +67,8 @@ class Run:
 
 
 def train(
-    recipe: Recipe,
-    data: Cifar10,
+    recipe: Recipe | str,
+    data: ImageData | tuple[np.ndarray, np.ndarray],
     seed: int = 0,
     *,
     epochs: int | None = None,
@@ -77,14 +80,16 @@ def train(
 
     Parameters
     ----------
-    recipe : Recipe
-        For example ``RECIPES["valid_cnn"]``.
-    data : Cifar10
-        Training images and, if there are any, validation images. Labels are class numbers
-        under mixup and smoothing, too.
+    recipe : Recipe or str
+        For example ``RECIPES["valid_cnn"]``, or its name.
+    data : ImageData or (images, labels)
+        Training images and, if there are any, validation images: CIFAR-10's from
+        ``load_cifar10``, your own from ``split_images``, of any size and number of classes.
+        Labels are class numbers under mixup and smoothing, too.
     seed : int
         Decides the initial weights, the order of the images and all random transforms. It
-        is also set as the global seed of Python, NumPy and the backend.
+        is also set as the global seed of Keras and its backend; those of Python and NumPy, and
+        all other global settings, are left as they were, and decide nothing.
     epochs : int, optional
         Instead of the recipe's; schedules are stretched to them.
     precision : str, optional
@@ -104,20 +109,74 @@ def train(
     ------
     ValueError
         If there are fewer images than a batch, no epochs, images in another form than uint8
-        pixels of shape (n, 32, 32, 3), labels in another than class numbers, images that the
-        recipe makes too small for its network, or the file is of another training or can't
-        be written.
+        pixels of shape (n, height, width, 1 or 3), labels in another than class numbers, images
+        that are, or that the recipe makes, too small for its network, there is no such recipe
+        or precision, or the file is of another training or can't be written.
+
+    Examples
+    --------
+    Images of your own, 48 x 48 pixels in three classes:
+
+    >>> rng = np.random.default_rng(0)
+    >>> images = rng.integers(0, 256, (60, 48, 48, 3), dtype="uint8")
+    >>> data = split_images(images, np.arange(60) % 3, ["ant", "bee", "fly"])
+    >>> recipe = replace(RECIPES["fast_cnn"], batch_size=16)
+    >>> run = train(recipe, data, epochs=1, verbose=0)
+    >>> run.model.input_shape, run.model.output_shape
+    ((None, 48, 48, 3), (None, 3))
     """
+    if isinstance(recipe, str):
+        recipe = RECIPES[recipe]
+    if not isinstance(recipe, Recipe):
+        raise expected("a Recipe, or the name of one", repr(recipe))
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-    steps = steps_per_epoch(data.x_train, recipe.batch_size)
-    form = NUM_CLASSES, IMAGE_SHAPE
-    data = replace(data, y_train=check_labelled(data.x_train, data.y_train, *form))
-    if len(data.x_val) or len(data.y_val):
-        data = replace(data, y_val=check_labelled(data.x_val, data.y_val, *form))
-    keras.utils.set_random_seed(seed)
+    data, seed = _checked(data), check_seed(seed)
+    steps_per_epoch(data.x_train, recipe.batch_size)  # raises if there is none
     precision = precision or best_precision()
+    with keras_defaults(), _seeded(seed):
+        return _train(recipe, data, seed, precision, Path(resume) if resume else None, verbose)
+
+
+def _checked(data: ImageData | tuple) -> ImageData:
+    """The data as arrays; ValueError unless images, labels and names belong together."""
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        return split_images(*data, val_size=0)
+    if not isinstance(data, ImageData):
+        hint = "Make such data of your own images by split_images."
+        raise expected("ImageData, or (images, labels)", type(data).__name__, hint)
+    names, x_train = check_names(data.class_names), check_images(data.x_train)
+    form = len(names), x_train.shape[1:]
+    x_train, y_train = check_labelled(x_train, data.y_train, *form)
+    x_val, y_val = x_train[:0], y_train[:0]
+    if len(data.x_val) or len(data.y_val):
+        x_val, y_val = check_labelled(data.x_val, data.y_val, *form)
+    return replace(data, x_train=x_train, y_train=y_train, x_val=x_val, y_val=y_val)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Keras and its backend with this seed; Python's and NumPy's generators as they were."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    keras.utils.set_random_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+
+
+def _train(
+    recipe: Recipe,
+    data: ImageData,
+    seed: int,
+    precision: str,
+    resume: Path | None,
+    verbose: str | int,
+) -> Run:
+    steps = steps_per_epoch(data.x_train, recipe.batch_size)
     model = _build(recipe, data, precision)
-    augmentation = build_augmentation(recipe.augmentation, seed=seed)
+    image_shape, num_classes = data.x_train.shape[1:], len(data.class_names)
+    augmentation = build_augmentation(recipe.augmentation, seed, image_shape)
     optimizer = build_optimizer(recipe, recipe.epochs * steps)
     if precision == "mixed_float16":  # its smallest gradients would be lost
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -126,7 +185,8 @@ def train(
         from_logits=True, label_smoothing=recipe.label_smoothing
     )
 
-    identity = recipe.settings() | {
+    settings = {key: value for key, value in recipe.settings().items() if key != "source"}
+    identity = settings | {
         "seed": seed,
         "precision": precision,
         "backend": keras.backend.backend(),
@@ -134,9 +194,11 @@ def train(
         "images": len(data.x_train),
         "validation": fingerprint(data.x_val, data.y_val) if len(data.x_val) else None,
     }
-    alternating = [layer for layer in augmentation.layers if isinstance(layer, PadCropFlip)]
-    state = TrainingState(Path(resume) if resume else None, identity, alternating)
-    one_hot = np.eye(NUM_CLASSES, dtype="float32")
+    state = TrainingState(resume, identity)
+    callbacks = [state]
+    if any(name == "crop_alternating_flip" for name, _ in recipe.augmentation):
+        callbacks.append(AlternateFlips(augmentation))
+    one_hot = np.eye(num_classes, dtype="float32")
     batches = {"batch_size": recipe.batch_size, "seed": seed, "mixup": recipe.mixup}
     # All networks first: an error after some epochs would come too late.
     phases = [(first, end, _shown_at(model, side)) for first, end, side in recipe.phases()]
@@ -154,7 +216,7 @@ def train(
                 initial_epoch=state.epochs_done,
                 steps_per_epoch=steps,
                 **validation_input(data.x_val, one_hot[data.y_val]),
-                callbacks=[state],
+                callbacks=callbacks,
                 shuffle=False,
                 verbose=verbose,
             )
@@ -193,14 +255,18 @@ def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     return optimizer
 
 
-def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
+def _build(recipe: Recipe, data: ImageData, precision: str) -> keras.Model:
     options = dict(recipe.model_options)
     if recipe.normalization == "zscore":
         options["statistics"] = channel_statistics(data.x_train)
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
     try:
-        model = build_model(recipe.model, **options)
+        keras.config.set_dtype_policy(precision)
+    except (ValueError, TypeError) as error:
+        raise expected("precision as a Keras dtype policy", repr(precision)) from error
+    shapes = {"num_classes": len(data.class_names), "input_shape": data.x_train.shape[1:]}
+    try:
+        model = build_model(recipe.model, **shapes, **options)
     finally:
         keras.config.set_dtype_policy(before)
     if recipe.initialization == "whitening":
@@ -211,4 +277,4 @@ def _build(recipe: Recipe, data: Cifar10, precision: str) -> keras.Model:
 def _shown_at(model: keras.Model, side: int) -> list[keras.Layer]:
     """The network's faster twin, behind a layer that reduces images to so many pixels a side."""
     twin = accelerate(at_side(model, side))
-    return [twin] if side == IMAGE_SHAPE[0] else [keras.layers.Resizing(side, side), twin]
+    return [twin] if side == WHOLE else [keras.layers.Resizing(*twin.input.shape[1:3]), twin]

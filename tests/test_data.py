@@ -116,7 +116,7 @@ def test_unofficial_copy_is_accepted_with_a_notice(small, capsys):
 @pytest.mark.parametrize("name", ["val_size", "limit"])
 @pytest.mark.parametrize("value", [-10, 5, 10.0, "100", True])
 def test_sizes_that_are_not_multiples_of_ten_are_refused(name, value):
-    with pytest.raises(ValueError, match=rf"Expected {name} to be a multiple of ten.*Received"):
+    with pytest.raises(ValueError, match=rf"Expected {name} to be a multiple of 10.*Received"):
         load_cifar10("synthetic", **{"val_size": 10, "limit": 20, name: value})
 
 
@@ -128,7 +128,7 @@ def test_limit_zero_and_a_split_that_leaves_nothing_are_refused(small):
 
 
 def test_unknown_source_is_refused():
-    with pytest.raises(ValueError, match=r"Expected source 'auto'.*Received: 'mnist'"):
+    with pytest.raises(ValueError, match=r"Expected a source of .'auto'.*Received: 'mnist'"):
         load_cifar10("mnist")
     with pytest.raises(ValueError, match="Expected no data_dir"):
         load_cifar10("synthetic", data_dir="somewhere")
@@ -154,10 +154,10 @@ def test_statistics_are_those_of_all_pixels(small):
     "images",
     [
         np.zeros((2, 32, 32, 3)),
-        np.zeros((2, 32, 32, 1), "uint8"),
+        np.zeros((2, 32, 32, 4), "uint8"),
         np.zeros((0, 32, 32, 3), "uint8"),
     ],
-    ids=["floats", "grey", "none"],
+    ids=["floats", "transparency", "none"],
 )
 def test_statistics_refuse_other_images(images):
     with pytest.raises(ValueError, match=r"Expected images as a uint8 array.*Received"):
@@ -252,7 +252,7 @@ def test_wrong_data_dir_is_named(tmp_path):
 
 
 def test_val_size_false_is_no_number(small):
-    with pytest.raises(ValueError, match="Expected val_size to be a multiple of ten"):
+    with pytest.raises(ValueError, match="Expected val_size to be a multiple of 10"):
         load_cifar10(data_dir=small.folder, val_size=False)
 
 

@@ -68,7 +68,7 @@ def test_interval_reads_as_percentages():
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, float("nan")])
 def test_confidence_must_lie_between_0_and_1(confidence):
-    with pytest.raises(ValueError, match="Expected confidence between 0 and 1"):
+    with pytest.raises(ValueError, match="Expected confidence as a number from above 0 to below 1"):
         accuracy_interval([0], [0], confidence=confidence)
 
 
@@ -127,7 +127,7 @@ def test_table_refuses_other_labels(y_true, y_pred):
         ([0.0, 1.0], [0, 1], "float64"),
         ([True, False], [0, 1], "bool"),
         ([], [], r"shape \(0,\)"),
-        ([0, 1, 2], [0, 1], "3 and 2"),
+        ([0, 1, 2], [0, 1], "3 labels, 2 labels"),
         ([0, 10], [0, 1], "labels from 0 to 10"),
         ([0, 1], [-1, 1], "labels from -1 to 1"),
     ],
@@ -151,7 +151,7 @@ def test_calibration_error_takes_what_can_be_an_array(form):
 
 
 def test_no_images_have_no_probabilities():
-    with pytest.raises(ValueError, match=r"number of images to be .* 1 or more. Received: 0"):
+    with pytest.raises(ValueError, match=r"n at least 1. Received: .*\(0, 32, 32, 3\)"):
         predict_probabilities(Corner(), np.zeros((0, 32, 32, 3)))
 
 
@@ -190,7 +190,7 @@ def test_calibration_error_of_a_network_that_knows_how_sure_it_may_be():
     ("labels", "probabilities", "message"),
     [
         ([0, 0, 0], [[5.0, 1.0]] * 3, "rows sum to 1"),  # logits
-        ([0], [[0.5, 0.5]] * 3, "labels of one length"),
+        ([0], [[0.5, 0.5]] * 3, "as many labels as rows"),
         ([0, 2], [[0.5, 0.5]] * 2, "labels from 0 to 1"),
         ([0, 1], [0.5, 0.5], r"shape \(n, classes\)"),
     ],

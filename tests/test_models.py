@@ -194,12 +194,12 @@ def test_dropout_rates_may_be_an_array():
 
 
 def test_dropout_of_a_residual_network_is_one_rate():
-    with pytest.raises(ValueError, match=r"Expected 1 dropout rate\(s\)"):
+    with pytest.raises(ValueError, match=r"Expected a dropout rate .*below 1. Received: 1.0"):
         build_model("residual_cnn", dropout=1.0)
 
 
 @pytest.mark.parametrize("name", ["plain_cnn", "valid_cnn", "dense_head_cnn"])
-@pytest.mark.parametrize("dropout", [(0.1,), (0.1,) * 5, (0.1, 0.1, 0.1, 1.0), 0.1])
+@pytest.mark.parametrize("dropout", [(0.1,), (0.1,) * 5, 0.1])
 def test_other_numbers_of_dropout_rates_are_refused(name, dropout):
     with pytest.raises(ValueError, match=r"Expected (3|4) dropout rate\(s\)"):
         build_model(name, dropout=dropout)

@@ -198,19 +198,17 @@ def test_labels_and_images_that_do_not_belong_together_are_refused(data):
         {"y_train": data.y_train[1:]},
         {"x_val": data.x_val[:0]},
     ):
-        with pytest.raises(ValueError, match=r"Expected (labels|images)"):
+        with pytest.raises(ValueError, match=r"Expected (labels|images|as many)"):
             train(QUICK, replace(data, **change), verbose=0)
     with pytest.raises(ValueError, match="Expected images as a uint8 array"):
         train(QUICK, replace(data, x_train=data.x_train / 255), verbose=0)
 
 
-@pytest.mark.parametrize("field", ["x_train", "x_val"])
-@pytest.mark.parametrize("sides", [(), ((1.0, 16),)])
-def test_images_of_another_size_are_refused_before_any_training(field, sides, data, capsys):
+@pytest.mark.parametrize(("field", "wanted"), [("x_train", 64), ("x_val", 32)])
+def test_images_of_two_sizes_are_refused_before_any_training(field, wanted, data, capsys):
     larger = np.repeat(np.repeat(getattr(data, field), 2, axis=1), 2, axis=2)
-    recipe = replace(QUICK, model="fast_cnn", sides=sides)
-    with pytest.raises(ValueError, match=r"shape \(n, 32, 32, 3\).*64, 64, 3"):
-        train(recipe, replace(data, **{field: larger}), verbose=2)
+    with pytest.raises(ValueError, match=rf"shape \(n, {wanted}, {wanted}, 3\)"):
+        train(QUICK, replace(data, **{field: larger}), verbose=2)
     assert "Epoch" not in capsys.readouterr().out
 
 
@@ -224,7 +222,7 @@ def test_images_too_small_for_the_network_are_refused_before_any_training(data, 
 @pytest.mark.parametrize("field", ["y_train", "y_val"])
 def test_labels_in_another_form_are_refused(field, data):
     one_hot = np.eye(10, dtype="float32")[getattr(data, field)]
-    with pytest.raises(ValueError, match=r"whole numbers of shape \(n,\).*10\), dtype float32"):
+    with pytest.raises(ValueError, match=r"whole numbers of shape \(n,\).*10\) and dtype float32"):
         train(
             replace(QUICK, mixup=0.2, augmentation=()), replace(data, **{field: one_hot}), verbose=0
         )

@@ -8,7 +8,7 @@ from filelock import FileLock
 from sklearn.metrics import confusion_matrix, log_loss
 
 from cifar_utils.checks import check_labelled
-from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, Cifar10, fingerprint
+from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, ImageData, fingerprint
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.experiments.ledger import checksum, read_records, revision, write_record
 from cifar_utils.fast.machine import best_precision, hardware, has_gpu, versions
@@ -18,7 +18,7 @@ from cifar_utils.training import Run, train
 
 def run_seed(
     name: str,
-    data: Cifar10,
+    data: ImageData,
     test: tuple[np.ndarray, np.ndarray],
     seed: int,
     *,
@@ -38,7 +38,7 @@ def run_seed(
     ----------
     name : str
         A recipe of ``RECIPES``.
-    data : Cifar10
+    data : ImageData
     test : (images, labels)
         As ``load_cifar10_test`` returns them.
     seed : int

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from cifar_utils.checks import expected
+
 EVALUATION_BATCH = 500
 
 
@@ -39,9 +41,9 @@ def training_input(images: np.ndarray, targets: np.ndarray, **options):
 def steps_per_epoch(images: np.ndarray, batch_size: int) -> int:
     """How many whole batches there are; ValueError if there is none."""
     if len(images) < batch_size:
-        raise ValueError(
-            f"Expected at least {batch_size} training images, a batch. "
-            f"Received: {len(images)} images."
+        hint = "A recipe with smaller batches: dataclasses.replace(recipe, batch_size=…)."
+        raise expected(
+            f"at least {batch_size} training images, a batch", f"{len(images)} images", hint
         )
     return len(images) // batch_size
 

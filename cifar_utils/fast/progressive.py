@@ -2,9 +2,14 @@
 
 import keras
 
+from cifar_utils.checks import expected
+from cifar_utils.dataset.files import IMAGE_SHAPE
+
+WHOLE = IMAGE_SHAPE[0]  # pixels a side of CIFAR-10's images
+
 
 def at_side(model: keras.Model, side: int, *, share: bool = True) -> keras.Model:
-    """A network as it is, for square images of another side.
+    """A network as it is, for smaller images.
 
     A ``Flatten`` layer is given as many values as before, by repeating pixels of its map.
 
@@ -13,38 +18,39 @@ def at_side(model: keras.Model, side: int, *, share: bool = True) -> keras.Model
     model : keras.Model
         Functional, with one input of shape (n, height, width, channels).
     side : int
-        Pixels.
+        What becomes of 32 pixels; of other images, the sides shrink in the same proportion.
     share : bool
         Whether the weights are those of the model, or others of the same shapes.
 
     Returns
     -------
     keras.Model
-        The model itself, if its images are of this side.
+        The model itself, if its images keep their size and the weights are shared.
 
     Raises
     ------
     ValueError
-        If images of this side are too small for the network.
+        If such images are too small for the network.
 
     References
     ----------
     J. Howard made it known in 2018, in fast.ai's entry for the DAWNBench competition.
     """
-    *_, height, width, channels = model.input.shape
-    if (height, width) == (side, side) and share:
+    if side == WHOLE and share:
         return model
+    *_, height, width, channels = model.input.shape
+    rows, columns = (max(1, size * side // WHOLE) for size in (height, width))
 
     def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if (height, width) != (side, side) and isinstance(layer, keras.layers.Flatten):
+        if side != WHOLE and isinstance(layer, keras.layers.Flatten):
             size = layer.input.shape[1:3]
-            return keras.Sequential([keras.layers.Resizing(*size, "nearest"), layer])
+            enlarge = keras.layers.Resizing(*size, "nearest", data_format="channels_last")
+            return keras.Sequential([enlarge, layer])
         return layer if share else type(layer).from_config(layer.get_config())
 
     try:
-        inputs = keras.Input((side, side, channels))
+        inputs = keras.Input((rows, columns, channels), dtype=model.input.dtype)
         return keras.models.clone_model(model, inputs, clone_function=copied)
     except ValueError as error:
-        raise ValueError(
-            f"Expected images large enough for {model.name}. Received: {side} x {side} pixels."
-        ) from error
+        wanted = f"images large enough for {model.name}"
+        raise expected(wanted, f"{rows} x {columns} pixels") from error

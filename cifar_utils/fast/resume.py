@@ -6,7 +6,6 @@ import os
 import time
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,8 +27,6 @@ class TrainingState(keras.callbacks.Callback):
         The file; without, nothing is kept.
     identity : dict
         What decides how the training ends, as JSON: a state of another is refused.
-    told_the_epoch : sequence of keras.layers.Layer
-        Layers whose variable ``epoch`` is set when an epoch begins.
 
     Attributes
     ----------
@@ -42,9 +39,10 @@ class TrainingState(keras.callbacks.Callback):
         If the file can't be written, before an epoch is lost to that.
     """
 
-    def __init__(self, path: Path | None, identity: dict, told_the_epoch: Sequence = ()):
+    def __init__(self, path: Path | None, identity: dict):
         super().__init__()
         if path is not None:
+            path = path.expanduser()
             folder = path.parent
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +54,6 @@ class TrainingState(keras.callbacks.Callback):
         self.path, self.identity = path, identity
         self.history: dict[str, list[float]] = {"seconds": []}
         self.ended: float | None = None  # when the epoch before had been seen to
-        self.told_the_epoch = told_the_epoch
 
     @property
     def epochs_done(self) -> int:
@@ -91,8 +88,6 @@ class TrainingState(keras.callbacks.Callback):
         ) from None
 
     def on_epoch_begin(self, epoch, logs=None):
-        for layer in self.told_the_epoch:
-            layer.epoch.assign(epoch)
         # What happens between two epochs is part of the second one.
         self.seconds, self.start = None, self.ended or time.perf_counter()
 
@@ -108,7 +103,7 @@ class TrainingState(keras.callbacks.Callback):
         self.ended = time.perf_counter()
 
     def _keep(self) -> None:
-        arrays = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(_variables(self.model))}
+        arrays = {f"v{i}": _storable(v) for i, v in enumerate(_variables(self.model))}
         about = json.dumps({"identity": self.identity, "history": self.history})
         half_written = self.path.with_name(f"{self.path.name}.part.npz")
         np.savez(half_written, about=about, **arrays)
@@ -118,3 +113,9 @@ class TrainingState(keras.callbacks.Callback):
 def _variables(learner: keras.Model) -> list:
     # Those of the layers include the states of all random number generators.
     return [*learner.variables, *learner.optimizer.variables]
+
+
+def _storable(variable) -> np.ndarray:
+    """A variable as NumPy stores it: it has no bfloat16, all of whose values float32 has."""
+    array = np.asarray(ops.convert_to_numpy(variable))
+    return array if array.dtype.kind in "biuf" else array.astype("float32")
