@@ -160,10 +160,10 @@ def _mend_images(images: object, array: np.ndarray, fits: bool, dtypes: str) -> 
     if array.ndim == 3 and 0 not in shape:
         one = "One image is a batch by images[None]."
         return one if shape[2] in CHANNELS else "Grey images are given by images[..., None]."
-    if array.ndim == 4 and shape[3] == 4:
-        return "Without transparency: images[..., :3]."
     if array.ndim == 4 and shape[1] in CHANNELS and not fits:
         return "Channels come last: np.moveaxis(images, 1, -1)."
+    if array.ndim == 4 and shape[3] == 4:
+        return "Without transparency: images[..., :3]."
     several = isinstance(images, (list, tuple)) and len({np.shape(i) for i in images}) > 1
     return "Images of several sizes have to be resized first." if several else ""
 

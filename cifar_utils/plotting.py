@@ -5,6 +5,7 @@ drew on. Give it ``data_name=data.name`` and the plot says which images it is ab
 """
 
 import contextlib
+import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
@@ -29,19 +31,30 @@ from cifar_utils.checks import (
 )
 
 TITLE, SMALLEST = 7.5, 5.0  # sizes of text in points: of a picture's title, and that can be read
-LETTER = 0.62  # mean width of a letter, as a share of the size
 
 
 @contextlib.contextmanager
-def _canvas(ax: Axes | None, width: float, height: float) -> Iterator[Axes]:
-    """The Axes to draw on, or those of a new figure; what fails leaves nothing behind."""
+def _canvas(
+    ax: Axes | None,
+    width: float,
+    height: float,
+    margins: tuple[float, float, float, float] = (0.75, 0.6, 0.2, 0.2),
+) -> Iterator[Axes]:
+    """The Axes to draw on, or those of a new figure; what fails leaves nothing behind.
+
+    Width and height, and the margins on the left, below, on the right and above, are in inches.
+    A new figure has no layout engine, so that every one can follow.
+    """
     if ax is not None and not isinstance(ax, Axes):
         hint = "Of plt.subplots(1, 2), give one: axes[0]." if isinstance(ax, np.ndarray) else ""
         raise expected("ax as Matplotlib's Axes", type(ax).__name__, hint)
     before = None if ax is None else set(ax.get_children())
     if ax is None:
-        # Of Matplotlib's layouts, the one that leaves users the choice of another.
-        _, ax = plt.subplots(figsize=(width, height), layout="tight")
+        left, below, right, above = margins
+        wide, high = left + width + right, below + height + above
+        with plt.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+            figure, ax = plt.subplots(figsize=(wide, high))
+        figure.subplots_adjust(left / wide, below / high, 1 - right / wide, 1 - above / high)
     try:
         yield ax
     except BaseException:
@@ -56,6 +69,13 @@ def _canvas(ax: Axes | None, width: float, height: float) -> Iterator[Axes]:
 def _as_it_is(*texts: Any) -> None:
     """Have dollars and backslashes of other people's names shown, not typeset."""
     plt.setp(texts, parse_math=False, usetex=False)
+
+
+def _width(text: str) -> float:
+    """Of a text, as a multiple of its size."""
+    if not text.strip():
+        return 0.0
+    return TextPath((0, 0), text.replace("$", "S"), size=1, usetex=False).get_extents().width
 
 
 def label_source(ax: Axes, data_name: str | None, *, above: bool = False) -> None:
@@ -133,8 +153,7 @@ def plot_images(
     points = 72 * inches / (width + gap)  # a pixel
     size = min(TITLE, max(SMALLEST, 72 * inches / 9))
     if titles is not None:
-        letters = max(6, int(72 * inches / (LETTER * size)))
-        titles = ["\n".join(_wrapped(title, letters)) for title in titles]
+        titles = ["\n".join(_wrapped(title, 70 * inches / size)) for title in titles]
     lines = max((title.count("\n") + 1 for title in titles or [] if title), default=0)
     head = gap + round(1.25 * size * lines / points)
     # Transparent between the images, so that it suits any background.
@@ -143,8 +162,8 @@ def plot_images(
         top, left = (i // columns) * (height + head) + head, (i % columns) * (width + gap)
         sheet[top : top + height, left : left + width, :3] = image
         sheet[top : top + height, left : left + width, 3] = 1
-    figure_size = columns * inches, sheet.shape[0] * inches / (width + gap)
-    with _canvas(ax, *figure_size) as ax:
+    size_in_inches = columns * inches, sheet.shape[0] * inches / (width + gap)
+    with _canvas(ax, *size_in_inches, (0.05, 0.25 if data_name else 0.05, 0.05, 0.05)) as ax:
         for i, title in enumerate(titles or []):
             top, left = (i // columns) * (height + head) + head, (i % columns) * (width + gap)
             place = left + width / 2, top - 1.5
@@ -155,10 +174,11 @@ def plot_images(
     return ax
 
 
-def _wrapped(title: str, letters: int) -> Iterator[str]:
-    """The lines of a title, none longer than so many letters."""
+def _wrapped(title: str, width: float) -> Iterator[str]:
+    """The lines of a title, none longer than this multiple of their size."""
     for line in title.split("\n"):
-        yield from textwrap.wrap(line, letters) or [""]
+        letters = int(width * len(line) / max(_width(line), 1e-9))
+        yield from textwrap.wrap(line, max(letters, 5)) or [""]
 
 
 def plot_learning_curves(
@@ -210,7 +230,8 @@ def plot_learning_curves(
         curves["validation"] = _curve(values[twin], twin)
         count = len(curves["validation"])
         places["validation"] = _validated(places["training"], count, validation_freq)
-    with _canvas(ax, 5, 3.4) as ax:
+    letter = plt.rcParams["font.size"] / 72
+    with _canvas(ax, 4.2, 2.7, (5.5 * letter, 4.5 * letter, 0.2, 0.2)) as ax:
         drawn = len({line.get_gid() for line in ax.lines} - {None}) + 1
         whose = f"{label}, " if label else f"{drawn}: " if drawn > 1 else ""
         for (part, curve), style in zip(curves.items(), ("o-", "s--"), strict=False):
@@ -371,19 +392,23 @@ def _draw_matrix(
     ax: Axes | None,
 ) -> ConfusionMatrixDisplay:
     """The display, drawn as large as can be read."""
-    n, longest = len(display.display_labels), max(map(len, display.display_labels))
-    if rotation is None:
-        rotation = "vertical" if longest > 12 or n > 20 else 45
+    n, longest = len(display.display_labels), max(map(_width, display.display_labels))
     numbers = _numbers(display.confusion_matrix, rotation, options)
     side = min(4.6 + 0.16 * max(0, n - 10), 12)  # of the matrix on a figure of our own, in inches
-    room = longest * LETTER * 9 / 72  # of the names
-    with _canvas(ax, side + 1.4 + room, side + 0.7 + room) as canvas:
+    letter = plt.rcParams["font.size"] / 72  # of the labels of axes and colour bar
+    room = longest * 9 / 72 + 0.2 + 1.8 * letter  # of the names and a label
+    margins = room, room, 0.06 * side + 5.5 * letter, 0.3
+    with _canvas(ax, side, side, margins) as canvas:
         figure = canvas.figure
         if ax is not None:
             extent = ax.get_window_extent()
             side = min(extent.width, extent.height) / figure.dpi
+            if figure.get_layout_engine():  # which will make room
+                side = max(side - room, side / 4)
         cell = 72 * side / n  # in points
-        size = min(8.0, 0.9 * cell / (LETTER * max(map(len, numbers))), 0.75 * cell)
+        if rotation is None:
+            rotation = 0 if longest * 9 < 0.9 * cell else 45 if longest < 8 and n <= 20 else 90
+        size = min(8.0, 0.9 * cell / max(map(_width, numbers)), 0.75 * cell)
         if include_values is None:
             include_values = size >= SMALLEST
         options["text_kw"] = {"fontsize": max(size, 1)} | (options["text_kw"] or {})
@@ -392,14 +417,18 @@ def _draw_matrix(
         canvas.set(xlabel="predicted class", ylabel="true class")
         canvas.minorticks_off()
         canvas.grid(visible=False)
-        canvas.tick_params(labelbottom=True, labelleft=True, labelsize=min(9, max(0.85 * cell, 3)))
+        every = math.ceil(1.2 * SMALLEST / cell)  # so many names, one can be read
+        names = range(0, n, every), display.display_labels[::every]
+        canvas.set_xticks(*names, rotation=rotation)
+        canvas.set_yticks(*names)
+        canvas.tick_params(labelbottom=True, labelleft=True, labelsize=min(9, 0.85 * cell * every))
         _as_it_is(*canvas.get_xticklabels(), *canvas.get_yticklabels())
         if rotation == 45:
             plt.setp(canvas.get_xticklabels(), ha="right", rotation_mode="anchor")
         if colorbar:
             # A layout engine can move a child of the Axes, whichever it is. Without one, the bar
             # has to take its room from them.
-            inset = figure.get_layout_engine() is not None
+            inset = ax is None or figure.get_layout_engine() is not None
             place = {"cax": canvas.inset_axes((1.03, 0, 0.045, 1))} if inset else {"ax": canvas}
             bar = figure.colorbar(display.im_, **place)
             bar.ax.grid(visible=False)
@@ -409,12 +438,12 @@ def _draw_matrix(
 
 
 def _numbers(matrix: np.ndarray, rotation: str | float, options: dict[str, Any]) -> list[str]:
-    """The texts of the cells; ValueError if an option is none, before anything is drawn."""
+    """The texts of the cells, each once; ValueError if an option is none, before it is drawn."""
     try:
         trial = ConfusionMatrixDisplay(matrix[:1, :1])  # one cell that nobody sees
-        trial.plot(ax=Figure().add_subplot(), xticks_rotation=rotation, **options)
+        trial.plot(ax=Figure().add_subplot(), xticks_rotation=rotation or 0, **options)
         trial.figure_.draw_without_rendering()
-        return [format(value, options["values_format"] or ".2g") for value in matrix.flat]
+        return list({format(value, options["values_format"] or ".2g") for value in matrix.flat})
     except Exception as error:  # whatever Matplotlib says
         raise expected("options as scikit-learn's display takes them", error) from error
 

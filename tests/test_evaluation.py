@@ -2,9 +2,11 @@
 
 import warnings
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
@@ -130,12 +132,62 @@ def test_table_refuses_other_labels(y_true, y_pred):
         ([0, 1, 2], [0, 1], "3 labels, 2 labels"),
         ([0, 10], [0, 1], "labels from 0 to 10"),
         ([0, 1], [-1, 1], "labels from -1 to 1"),
+        (np.zeros((2, 1), int), [0, 1], r"flat: labels\[:, 0\]"),
+        (np.eye(2), [0, 1], r"labels.argmax\(axis=1\)"),
+        (["cat", "dog"], [0, 1], "np.unique"),
+        ([[0], [1, 2]], [0, 1], r"list \[\[0\], \[1, 2\]\]"),
+        (np.ma.array([0, 1], mask=[0, 1]), [0, 1], "MaskedArray"),
     ],
-    ids=["column", "floats", "booleans", "empty", "unequal", "too large", "negative"],
 )
 def test_bad_labels_get_an_error_that_says_what_came(y_true, y_pred, message):
     with pytest.raises(ValueError, match=rf"(?s)Expected labels.*Received: .*{message}"):
         classification_table(y_true, y_pred, CLASS_NAMES)
+
+
+def test_classes_of_one_name_keep_their_own_rows():
+    table = classification_table([0, 0, 0, 1, 2, 2], [0, 0, 0, 2, 2, 2], ("crane", "crane", "dog"))
+    assert list(table.index) == ["crane", "crane", "dog", "mean"]
+    assert table["recall"].tolist()[:3] == [1, 0, 1]
+    assert table["images"].tolist() == [3, 1, 2, 6]
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro avg", "weighted avg", "mean", "", "Ωß\n"])
+def test_a_class_may_have_any_name(name):
+    table = classification_table([0, 1, 1], [0, 1, 0], ["x", name])
+    assert table.iloc[1].tolist() == [1, 0.5, pytest.approx(2 / 3), 2]
+
+
+NAMES = {
+    "list": ["cat", "dog"],
+    "array": np.array(["cat", "dog"]),
+    "series": pd.Series(["cat", "dog"], index=[7, 8]),
+    "mapping by label": {1: "dog", 0: "cat"},
+    "keys": {"cat": 9, "dog": 9}.keys(),
+    "generator": (name for name in ("cat", "dog")),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_names_come_in_any_container_with_an_order(kind):
+    names = list(NAMES[kind]) if kind == "generator" else NAMES[kind]
+    assert list(classification_table([0, 1], [0, 1], names).index) == ["cat", "dog", "mean"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "one at least"),
+        ("cat", "for example a list. Received: str 'cat'"),
+        ({"cat", "dog"}, "in the order of the labels.*Received: set"),
+        ({"cat": 0, "dog": 1}, r"as keys.*sorted\(class_names, key=class_names.get\)"),
+        ({1: "cat", 2: "dog"}, "as keys"),
+        ([None, "dog"], "as strings.*None"),
+        (2, "for example a list. Received: 2"),
+    ],
+)
+def test_names_without_an_order_are_refused(names, message):
+    with pytest.raises(ValueError, match=rf"Expected class_names.*{message}"):
+        classification_table([0, 1], [0, 1], names)
 
 
 def test_good_labels_pass():
@@ -153,6 +205,79 @@ def test_calibration_error_takes_what_can_be_an_array(form):
 def test_no_images_have_no_probabilities():
     with pytest.raises(ValueError, match=r"n at least 1. Received: .*\(0, 32, 32, 3\)"):
         predict_probabilities(Corner(), np.zeros((0, 32, 32, 3)))
+
+
+def network(*layers):
+    return keras.Sequential([keras.Input((4, 4, 3)), *layers])
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [keras.layers.Dense(3, activation="softmax")],
+        [keras.layers.Dense(3), keras.layers.Softmax()],
+        [keras.layers.Dense(3), keras.layers.Activation("softmax")],
+        [keras.layers.Dense(3, activation="sigmoid")],
+        [keras.layers.Dense(3), keras.layers.Lambda(keras.ops.softmax)],
+    ],
+)
+def test_a_network_that_gives_probabilities_itself_is_refused(end):
+    model = network(keras.layers.Flatten(), *end)
+    with pytest.raises(ValueError, match=r"Expected a model that returns logits.*model.predict"):
+        predict_probabilities(model, np.zeros((2, 4, 4, 3), "uint8"))
+
+
+@pytest.mark.parametrize("outputs", [np.zeros((5, 1)), np.zeros(5), np.zeros((4, 3))])
+def test_outputs_that_are_no_logits_are_refused(outputs):
+    class Model:
+        def predict_on_batch(self, images):
+            return outputs
+
+    with pytest.raises(ValueError, match=r"returns logits.*outputs of shape \("):
+        predict_probabilities(Model(), np.zeros((5, 4, 4, 3), "uint8"))
+
+
+@pytest.mark.parametrize("scale", [lambda x: x / 255, lambda x: x / 127.5 - 1])
+def test_pixels_scaled_already_are_refused_where_the_network_scales_them(scale):
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype="uint8")
+    head = [keras.layers.Flatten(), keras.layers.Dense(3)]
+    scaling, plain = network(keras.layers.Rescaling(1 / 255), *head), network(*head)
+    with pytest.raises(ValueError, match="pixels from 0 to 255, as the model scales them itself"):
+        predict_probabilities(scaling, scale(images))
+    for model, pixels in (
+        (scaling, images),
+        (scaling, images.astype(float)),
+        (plain, images / 255),
+    ):
+        assert predict_probabilities(model, pixels).shape == (3, 3)
+
+
+def test_images_come_as_an_array_a_list_or_a_tensor():
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype="uint8")
+    model = network(keras.layers.Flatten(), keras.layers.Dense(3))
+    wanted = predict_probabilities(model, images)
+    for form in (list, keras.ops.convert_to_tensor):
+        np.testing.assert_array_equal(predict_probabilities(model, form(images)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((4, 4, 3)), r"One image is a batch by images\[None\]"),
+        (np.zeros((9, 4, 4)), r"Grey images are given by images\[..., None\]"),
+        (np.zeros((9, 3, 4, 4)), r"np.moveaxis\(images, 1, -1\)"),
+        (np.zeros((9, 4, 4, 4)), r"images\[..., :3\]"),
+        (tf.data.Dataset.from_tensors(np.zeros((2, 4, 4, 3))), "np.concatenate"),
+        ([np.zeros((4, 4, 3)), np.zeros((5, 5, 3))], "resized first"),
+        (np.zeros((2, 5, 5, 3)), r"\(4, 4, 3\), as the model takes them"),
+        ("cat.png", "Received: str"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
+)
+def test_other_images_are_refused_with_a_hint(images, message):
+    model = network(keras.layers.Flatten(), keras.layers.Dense(3))
+    with pytest.raises(ValueError, match=rf"Expected images.*Received.*{message}|{message}"):
+        predict_probabilities(model, images)
 
 
 class Corner:

@@ -1,10 +1,15 @@
 """Plots show all classes, name their data, and leave the caller's settings alone."""
 
+import inspect
+import itertools
+import warnings
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from cifar_utils.data import CLASS_NAMES
@@ -171,3 +176,226 @@ def test_titles_may_be_numbers_in_a_series():
 def test_nothing_to_show_is_refused(draw):
     with pytest.raises(ValueError, match=r"a whole number, 1 or more. Received: 0"):
         draw()
+
+
+def test_names_may_be_a_mapping_and_typeset_nothing():
+    names = {1: r"$\foo", 0: "50 % of $5_x"}
+    display = plot_confusion_matrix([0, 1], [0, 1], class_names=names)
+    display.figure_.canvas.draw()  # would raise if it took them for mathematics
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == [names[0], names[1]]
+    titles = [r"$\bar", "$a$"]
+    ax = plot_images(IMAGES[:2], titles)
+    ax.figure.canvas.draw()
+    assert [t.get_text() for t in ax.texts] == titles
+
+
+class History:
+    """As Keras' callback of that name."""
+
+    def __init__(self, history, epoch):
+        self.history, self.epoch = history, epoch
+
+
+@pytest.mark.parametrize(
+    ("count", "values", "options", "epochs"),
+    [
+        (6, 3, {}, [2, 4, 6]),
+        (7, 3, {}, [2, 4, 6]),
+        (4, 4, {}, [1, 2, 3, 4]),
+        (6, 2, {"validation_freq": 3}, [3, 6]),
+        (5, 1, {"validation_freq": 4}, [4]),
+        (5, 2, {"validation_freq": [1, 5]}, [1, 5]),
+    ],
+)
+def test_validation_is_drawn_at_the_epochs_that_it_was_made_after(count, values, options, epochs):
+    history = {"loss": np.linspace(6, 1, count), "val_loss": np.linspace(5, 3, values)}
+    training, validation = plot_learning_curves(history, "loss", **options).lines
+    assert list(training.get_xdata()) == list(range(1, count + 1))
+    assert list(validation.get_xdata()) == epochs
+
+
+def test_a_training_that_went_on_is_drawn_at_its_own_epochs():
+    history = History({"loss": [3, 2, 1], "val_loss": [2.0]}, [4, 5, 6])
+    training, validation = plot_learning_curves(history, "loss", validation_freq=3).lines
+    assert list(training.get_xdata()) == [5, 6, 7] and list(validation.get_xdata()) == [6]
+
+
+@pytest.mark.parametrize(
+    ("history", "options", "message"),
+    [
+        ({"loss": [5, 4, 3, 2, 1], "val_loss": [2]}, {}, "by validation_freq, as given to fit"),
+        ({"loss": [2, 1], "val_loss": [3, 2, 1]}, {}, "a validation in every epoch"),
+        ({"loss": [2, 1], "val_loss": [3]}, {"validation_freq": 1}, "2 values of validation"),
+        ({"loss": []}, {}, "one at least"),
+        ({"loss": 3.0}, {}, "one an epoch"),
+        ([0.1, 0.2], {}, "Expected history as what fit returns.*Received: list"),
+        (None, {}, "Received: NoneType"),
+    ],
+)
+def test_values_that_cannot_be_told_to_epochs_are_refused(history, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot_learning_curves(history, "loss", **options)
+    assert not plt.get_fignums()
+
+
+def test_histories_on_one_ax_can_be_told_apart():
+    _, ax = plt.subplots()
+    for label in (None, None, "wider"):
+        plot_learning_curves(History(HISTORY, [0, 1]), label=label, ax=ax)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["training", "validation", "2: training", "2: validation",
+                      "wider, training", "wider, validation"]  # fmt: skip
+
+
+OPTIONS = {
+    "include_values": False, "values_format": ".1%", "cmap": "magma", "colorbar": False,
+    "labels": [2, 0], "sample_weight": np.arange(12.0), "xticks_rotation": "vertical",
+    "text_kw": {"fontsize": 3, "color": "red"}, "im_kw": {"vmax": 0.5}, "normalize": "pred",
+    "display_labels": ["a", "b"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", [None, [2, 0]], ids=["all", "two"])
+def test_every_option_of_scikit_learn_means_what_it_means_there(labels):
+    options = OPTIONS | {"labels": labels, "display_labels": list("ba") if labels else list("abc")}
+    y_pred = RNG.integers(0, 3, 12)
+    ours = plot_confusion_matrix(LABELS % 3, y_pred, **options)
+    theirs = ConfusionMatrixDisplay.from_predictions(LABELS % 3, y_pred, **options)
+    np.testing.assert_array_equal(ours.confusion_matrix, theirs.confusion_matrix)
+    for display in (ours, theirs):
+        assert display.text_ is None and display.im_.colorbar is None
+        assert display.im_.get_cmap().name == "magma" and display.im_.get_clim()[1] == 0.5
+    assert list(ours.display_labels) == list(theirs.display_labels)
+    more = {"include_values": True, "colorbar": True}
+    ours = plot_confusion_matrix(LABELS % 3, y_pred, **options | more)
+    theirs = ConfusionMatrixDisplay.from_predictions(LABELS % 3, y_pred, **options | more)
+    for a, b in zip(ours.text_.flat, theirs.text_.flat, strict=True):
+        assert (a.get_text(), a.get_color(), a.get_size()) == (b.get_text(), "red", 3)
+
+
+def test_the_parameters_are_those_of_scikit_learn_and_ours():
+    theirs = inspect.signature(ConfusionMatrixDisplay.from_predictions).parameters
+    ours = inspect.signature(plot_confusion_matrix).parameters
+    assert set(ours) - set(theirs) == {"class_names", "data_name"} and set(theirs) <= set(ours)
+
+
+def test_labels_without_names_are_those_of_scikit_learn():
+    y_true, y_pred = ["cat", "dog", "cat"], ["cat", "cat", "cat"]
+    display = plot_confusion_matrix(y_true, y_pred, normalize=None)
+    assert list(display.display_labels) == ["cat", "dog"]
+    np.testing.assert_array_equal(display.confusion_matrix, [[2, 0], [1, 0]])
+
+
+@pytest.mark.parametrize("name", ["labels", "class_names"])
+def test_labels_choose_and_order_what_is_shown(name):
+    options = {"labels": [5, 3], "class_names": CLASS_NAMES, "normalize": None}
+    display = plot_confusion_matrix([3, 5, 5, 1], [3, 3, 5, 1], **options)
+    assert list(display.display_labels) == ["dog", "cat"]
+    np.testing.assert_array_equal(display.confusion_matrix, [[1, 1], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"values_format": "?"}, {"cmap": "no such"}, {"text_kw": {"nonsense": 1}},
+     {"im_kw": {"nonsense": 1}}, {"xticks_rotation": "sideways"}, {"normalize": "rows"},
+     {"labels": [0, 99]}, {"labels": []}, {"display_labels": ["a"]}, {"sample_weight": [1]},
+     {"class_names": ["a"]}],
+    ids=lambda options: next(iter(options)),
+)  # fmt: skip
+def test_options_that_are_none_leave_nothing_behind(options):
+    _, ax = plt.subplots()
+    before, figures = set(ax.get_children()), plt.get_fignums()
+    for where in ({}, {"ax": ax}):
+        with pytest.raises(ValueError, match=r"(?s)Expected .* Received: "):
+            plot_confusion_matrix(LABELS, LABELS, **{"class_names": CLASS_NAMES} | options | where)
+    assert set(ax.get_children()) == before and plt.get_fignums() == figures
+
+
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+def test_axes_are_one(draw):
+    axes = plt.subplots(1, 2)[1]
+    with pytest.raises(ValueError, match=r"ax as Matplotlib's Axes.*give one: axes\[0\]"):
+        draw(ax=axes)
+
+
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+@pytest.mark.parametrize("layout", [None, "tight", "constrained"])
+def test_every_layout_can_follow(draw, layout):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for ax in (draw(), draw(ax=plt.subplots(layout=layout)[1])):
+            if layout != "constrained":
+                ax.figure.tight_layout()
+            ax.figure.subplots_adjust() if layout is None else None
+            ax.figure.canvas.draw()
+
+
+def overlaps(texts, renderer):
+    """Pairs of texts whose drawn boxes cross, with half a pixel for rounding."""
+    boxes = [t.get_window_extent(renderer).padded(-0.5) for t in texts if t.get_text()]
+    return [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
+
+
+@pytest.mark.parametrize("length", [3, 25])
+@pytest.mark.parametrize("count", [2, 10, 30, 100])
+@pytest.mark.parametrize("own", [True, False])
+def test_confusion_matrix_is_legible_from_2_to_100_classes(count, length, own):
+    names = [f"{i:03d}{'m' * (length - 3)}" for i in range(count)]
+    ax = None if own else plt.subplots(figsize=(5, 5), layout="constrained")[1]
+    display = plot_confusion_matrix(*[np.arange(count)] * 2, class_names=names, ax=ax)
+    display.figure_.canvas.draw()
+    renderer = display.figure_.canvas.get_renderer()
+    # Boxes of names at an angle always cross: these are told apart by their distance.
+    upright = display.ax_.get_xticklabels() if count > 20 or length > 12 else []
+    assert not overlaps(display.ax_.get_yticklabels(), renderer)
+    assert not overlaps(upright, renderer)
+    cell = display.ax_.get_window_extent().width / count
+    if display.text_ is not None:
+        widths = [text.get_window_extent(renderer).width for text in display.text_.flat]
+        assert max(widths) < cell and display.text_[0, 0].get_size() >= 4.9
+    assert (display.text_ is None) == (count == 100) or not own
+    size = display.figure_.get_size_inches()
+    assert max(size) < 20
+    for text in [*display.ax_.get_xticklabels(), *display.ax_.get_yticklabels()]:
+        box = text.get_window_extent(renderer)
+        assert own is False or (box.x0 >= -1 and box.y0 >= -1)  # nothing is cut off
+
+
+STYLES = ["default", "dark_background", "ggplot", "grayscale", "bmh", "seaborn-v0_8-poster"]
+UPSET = {
+    "image.origin": "lower", "image.aspect": "auto", "axes.grid": True, "axes.grid.which": "both",
+    "xtick.minor.visible": True, "xtick.labelbottom": False, "font.size": 20, "text.color": "red",
+    "figure.autolayout": True, "axes.titlelocation": "left",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", [*STYLES, "seaborn", UPSET], ids=str)
+def test_no_style_decides_what_is_shown(style):
+    with mpl.rc_context():
+        if style == "seaborn":
+            seaborn.set_theme()
+        else:
+            plt.style.use(style)
+        ax = plot_images(IMAGES, ["title"] * 12)
+        ax.figure.canvas.draw()
+        top, bottom = ax.get_ylim()
+        assert top > bottom and ax.get_aspect() == 1  # the first row is the upper one
+        display = plot_confusion_matrix(LABELS, LABELS, class_names=CLASS_NAMES)
+        display.figure_.canvas.draw()
+        for a in display.figure_.axes + display.ax_.child_axes:
+            grid = a.get_xgridlines() + a.get_ygridlines()
+            assert not any(line.get_visible() for line in grid)
+        names = [t.get_text() for t in display.ax_.get_xticklabels() if t.get_visible()]
+        assert names == list(CLASS_NAMES)
+        plot_learning_curves(HISTORY).figure.canvas.draw()
+
+
+def test_titles_of_25_letters_keep_to_their_column():
+    ax = plot_images(IMAGES, ["m" * 25] * 12)
+    ax.figure.canvas.draw()
+    assert not overlaps(ax.texts, ax.figure.canvas.get_renderer())
+
+
+def test_grey_images_are_shown_grey():
+    sheet = plot_images(IMAGES[..., :1]).images[0].get_array()
+    assert (sheet[..., 0] == sheet[..., 2]).all()
