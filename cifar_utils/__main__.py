@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cifar_utils.checks import check_count
+from cifar_utils.checks import check_count, expected
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
 from cifar_utils.dataset import cache
 from cifar_utils.experiments.bench import group_names
@@ -44,11 +44,12 @@ def run_recipe(options: argparse.Namespace) -> None:
     choose_kernels()
     with quiet_stderr():
         from cifar_utils.experiments.run import run_seed
-        from cifar_utils.fast.machine import best_precision
+        from cifar_utils.fast.machine import best_precision, has_gpu
         from cifar_utils.recipes import RECIPES
 
         RECIPES[options.recipe]  # raises before any data is fetched for it
-        precision = options.precision or best_precision()  # which looks for a GPU
+        has_gpu()  # TensorFlow looks for one, and says so
+        precision = options.precision or best_precision()
     validation = 0 if options.all_images else min(5_000, options.limit or 5_000)
     data = load_cifar10(val_size=validation, limit=options.limit)
     test = load_cifar10_test(limit=options.limit)
@@ -93,23 +94,25 @@ def run_bench(options: argparse.Namespace) -> None:
     if not written:
         print("wrote no record")
         return
-    for path in (written, *draw(options.results, options.results.parent / "figures", "speed")):
+    figures = options.results.resolve().parent / "figures"
+    for path in (written, *draw(options.results, figures, "speed")):
         print(f"wrote {path}")
 
 
 def render_results(options: argparse.Namespace) -> None:
-    """Write the README's tables and the figures anew from the ledger."""
+    """Write the tables of the README beside the ledger, and the figures there, anew."""
     from cifar_utils.experiments.charts import draw
     from cifar_utils.experiments.tables import render_tables, tables
 
-    readme = Path("README.md")
+    root = options.results.resolve().parent
+    readme = root / "README.md"
     if not read_records(options.results):
-        raise ValueError(f"Expected records in {options.results}. Received: none.")
+        raise expected(f"records in {options.results}", "none")
     if not readme.exists():
-        raise ValueError(f"Expected the checkout's folder, with README.md. Received: {Path.cwd()}.")
+        raise expected("README.md beside the folder of the ledger", root)
     text = render_tables(readme.read_text(encoding="utf-8"), tables(options.results))
     readme.write_text(text, encoding="utf-8")
-    for path in (readme, *draw(options.results, Path("figures"))):
+    for path in (readme, *draw(options.results, root / "figures")):
         print(f"wrote {path}")
 
 

@@ -119,14 +119,14 @@ class PadCropFlip(keras.layers.Layer):
     def _flipped(self, images, count):
         """Which of the images to flip, as booleans."""
         if self.flip == "random":
-            return keras.random.uniform((count,), seed=self.seed_generator) < 0.5
+            return keras.random.uniform((count,), dtype="float32", seed=self.seed_generator) < 0.5
         if self.flip == "none":
             return ops.zeros((count,), dtype="bool")
         if "int" not in keras.backend.standardize_dtype(images.dtype):
-            # Of pixels from 0 to 1, or -1 to 1, too. The parity of whole numbers stays as it is.
             images = ops.cast(images, "float32")
             largest = ops.max(ops.abs(images), axis=(1, 2, 3), keepdims=True)
-            images = ops.round(ops.where(largest <= 1, 255 * images, images))
+            # Pixels that were scaled, to 0 to 1 for example, need some digits to tell them apart.
+            images = ops.round(ops.where(largest <= 1, 1_000 * images, images))
         sums = ops.sum(ops.cast(images, "int32"), axis=(1, 2, 3))
         return (sums + ops.cast(self.epoch, "int32")) % 2 == 1
 

@@ -126,8 +126,18 @@ def build_model(
 
 
 @contextlib.contextmanager
-def keras_defaults() -> Iterator[None]:
-    """Keras' global settings as they are by themselves, but for the dtype policy.
+def keras_defaults(dtype_policy: str | None = None) -> Iterator[None]:
+    """Keras' global settings as they are by themselves, until the block ends.
+
+    Parameters
+    ----------
+    dtype_policy : str, optional
+        Another one. Without, it stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such policy.
 
     Examples
     --------
@@ -147,11 +157,17 @@ def keras_defaults() -> Iterator[None]:
         for name, value in settings.items():
             getattr(keras.config, f"set_{name}")(value)
 
-    put(defaults)
+    policy = keras.config.dtype_policy()
     try:
+        put(defaults)
+        try:
+            keras.config.set_dtype_policy(dtype_policy or policy)
+        except (ValueError, TypeError) as error:
+            raise expected("precision as a Keras dtype policy", repr(dtype_policy)) from error
         yield
     finally:
         put(before)
+        keras.config.set_dtype_policy(policy)
 
 
 def plain_cnn(

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cifar_utils.data import find_cifar10
-from cifar_utils.fast.machine import hardware, has_gpu, versions
+from cifar_utils.checks import check_seed, unknown_name
+from cifar_utils.data import default_source, find_cifar10
+from cifar_utils.fast.machine import hardware, has_gpu, usable_hardware, versions
 
 
 def start(seed: int = 0, *, keras: bool = True) -> None:
@@ -29,7 +30,8 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     Raises
     ------
     ValueError
-        If the environment variable CIFAR_UTILS_PROFILE is neither ``full`` nor ``smoke``.
+        If the environment variable CIFAR_UTILS_PROFILE or CIFAR_UTILS_SOURCE is not one of its
+        values, or the seed none.
     DatasetError
         If the environment variable CIFAR10_DIR names a folder without CIFAR-10.
 
@@ -38,6 +40,7 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     >>> start(keras=False)  # doctest: +ELLIPSIS
     full profile | Python 3... core...
     """
+    data, seed = _data(), check_seed(seed)
     choose_kernels()
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
@@ -48,18 +51,18 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
             from keras.utils import set_random_seed
 
             set_random_seed(seed)
+            has_gpu()  # TensorFlow looks for one, and says so
             packages = [backend(), "keras"]
             if backend() == "tensorflow":
                 import tensorflow as tf
 
-                tf.config.list_logical_devices()  # looks for a GPU, and says so
                 tf.get_logger().setLevel("ERROR")  # else it warns of models built one by one
     found = versions()
     names = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX"}
-    packages = [f"{names[package]} {found[package]}" for package in packages if package in found]
+    packages = [f"{names.get(p, p)} {found[p]}" for p in packages if p in found]
     python = f"Python {found['python']}"
-    device = _device(gpu=not keras or has_gpu())
-    print(" | ".join([f"{profile()} profile", ", ".join([python, *packages]), device, _data()]))
+    device = _device(usable_hardware() if keras else hardware())
+    print(" | ".join([f"{profile()} profile", ", ".join([python, *packages]), device, data]))
 
 
 def choose_kernels() -> None:
@@ -71,10 +74,9 @@ def choose_kernels() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-def _device(*, gpu: bool) -> str:
-    """The GPU, if it can be used, or the processor with its strongest vector unit."""
-    machine = hardware()
-    if gpu and machine["accelerator"] != "none":
+def _device(machine: dict) -> str:
+    """The GPU, if there is one, or the processor with its strongest vector unit."""
+    if machine["accelerator"] != "none":
         return machine["accelerator"]
     strongest = machine["vector_units"][-1:]
     cores = machine["cores"]
@@ -83,7 +85,7 @@ def _device(*, gpu: bool) -> str:
 
 def _data() -> str:
     """Which images a notebook will get, without fetching any."""
-    if os.environ.get("CIFAR_UTILS_SOURCE") == "synthetic":
+    if default_source() == "synthetic":
         return "drawn stand-in for CIFAR-10"
     return "CIFAR-10 at hand" if find_cifar10() else "CIFAR-10, to be downloaded (170 MB)"
 
@@ -101,7 +103,8 @@ def profile() -> str:
     """
     value = os.environ.get("CIFAR_UTILS_PROFILE") or "full"
     if value not in ("full", "smoke"):
-        raise ValueError(f"Expected CIFAR_UTILS_PROFILE 'full' or 'smoke'. Received: {value!r}.")
+        variable = "profile in the environment variable CIFAR_UTILS_PROFILE"
+        raise unknown_name(variable, value, ("full", "smoke"))
     return value
 
 
@@ -118,8 +121,12 @@ def quiet_stderr() -> Iterator[None]:
     >>> with quiet_stderr():
     ...     exit_status = os.system("echo greetings >&2")
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
+    try:
+        sys.stderr.flush()
+        saved = os.dup(2)
+    except (AttributeError, OSError, ValueError):  # it is closed: there is nothing to hold back
+        yield
+        return
     with tempfile.TemporaryFile() as kept:
         os.dup2(kept.fileno(), 2)
         try:

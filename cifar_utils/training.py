@@ -133,7 +133,7 @@ def train(
     data, seed = _checked(data), check_seed(seed)
     steps_per_epoch(data.x_train, recipe.batch_size)  # raises if there is none
     precision = precision or best_precision()
-    with keras_defaults(), _seeded(seed):
+    with keras_defaults("float32"), _seeded(seed):
         return _train(recipe, data, seed, precision, Path(resume) if resume else None, verbose)
 
 
@@ -259,16 +259,9 @@ def _build(recipe: Recipe, data: ImageData, precision: str) -> keras.Model:
     options = dict(recipe.model_options)
     if recipe.normalization == "zscore":
         options["statistics"] = channel_statistics(data.x_train)
-    before = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy(precision)
-    except (ValueError, TypeError) as error:
-        raise expected("precision as a Keras dtype policy", repr(precision)) from error
     shapes = {"num_classes": len(data.class_names), "input_shape": data.x_train.shape[1:]}
-    try:
+    with keras_defaults(precision):
         model = build_model(recipe.model, **shapes, **options)
-    finally:
-        keras.config.set_dtype_policy(before)
     if recipe.initialization == "whitening":
         initialize(model, data.x_train)
     return model

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cifar_utils.augmentation import PadCropFlip, build_augmentation
+from cifar_utils.augmentation import AlternateFlips, PadCropFlip, build_augmentation
 from cifar_utils.dataset.synthetic import draw_images
 
 TRANSFORMS = {
@@ -105,6 +105,79 @@ def test_alternating_flips_show_each_image_both_ways_in_two_epochs(images):
     np.testing.assert_array_equal(transformed(layer, images), even)
 
 
+@pytest.mark.parametrize(
+    "scale",
+    [
+        lambda x: x / 255,
+        lambda x: x / 127.5 - 1,
+        lambda x: x / 60 - 2,
+        lambda x: x.astype("f2"),
+    ],
+    ids=["0 to 1", "-1 to 1", "z-scores", "float16"],
+)
+def test_alternating_flips_hit_half_of_the_images_in_any_range(scale, images):
+    pixels = np.asarray(scale(images.astype("float32")))
+    layer = PadCropFlip(0, "alternating")
+    even = transformed(layer, pixels)
+    assert even.dtype == pixels.dtype
+    flipped = [np.array_equal(a, b[:, ::-1]) for a, b in zip(even, pixels, strict=True)]
+    assert 0.25 < np.mean(flipped) < 0.75
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in the network", "in tf.data"])
+def test_flips_alternate_in_ones_own_fit_by_their_callback(inside, images):
+    augmentation = build_augmentation([("crop_alternating_flip", 0)])
+    seen = []
+
+    class Look(keras.layers.Layer):
+        def call(self, x):
+            seen.append(keras.ops.convert_to_numpy(x))
+            return x
+
+    head = [Look(), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2)]
+    model = keras.Sequential([augmentation, *head] if inside else head)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(), run_eagerly=True)
+    batches = tf.data.Dataset.from_tensors((images.astype("float32"), np.zeros(64)))
+    if not inside:
+        batches = batches.map(lambda x, y: (augmentation(x, training=True), y))
+    seen.clear()
+    model.fit(batches, epochs=2, verbose=0, shuffle=False, callbacks=[AlternateFlips(augmentation)])
+    even, odd = seen[-2:]
+    np.testing.assert_array_equal(even, odd[:, :, ::-1])
+    with pytest.raises(ValueError, match="Expected a PadCropFlip layer"):
+        AlternateFlips(keras.layers.Identity())
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_no_global_setting_of_keras_decides_what_becomes_of_pixels(name, images, set_precision):
+    plain = transformed(build_augmentation([(name, TRANSFORMS[name])], seed=1), images)
+    set_precision("mixed_float16")
+    keras.config.set_image_data_format("channels_first")
+    if name.startswith("crop"):  # Keras' own layers draw their numbers in this type
+        keras.config.set_floatx("float64")
+    try:
+        result = transformed(build_augmentation([(name, TRANSFORMS[name])], seed=1), images)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+        keras.config.set_floatx("float32")
+    np.testing.assert_array_equal(result, plain)
+    assert result.dtype == plain.dtype == np.float32
+
+
+def test_layer_keeps_the_type_of_its_images(images, set_precision):
+    set_precision("mixed_bfloat16")
+    for dtype in ("uint8", "int32", "float16", "float32", "float64"):
+        assert transformed(PadCropFlip(2, seed=0), images.astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("shape", [(48, 40, 3), (20, 20, 1)])
+def test_images_may_have_other_sizes_and_be_grey(shape):
+    layer = build_augmentation([("crop_flip", 4), ("cutout", 0.5)], 0, shape)
+    pixels = np.full((8, *shape), 7, "uint8")
+    result = transformed(layer, pixels)
+    assert result.shape == pixels.shape and (result != 7).any(axis=(1, 2, 3)).all()
+
+
 def test_the_same_seed_gives_the_same_transforms(images):
     first, again, other = (
         transformed(build_augmentation([("crop_flip", 4)], seed=seed), images) for seed in (3, 3, 4)
@@ -127,6 +200,14 @@ def test_layer_survives_a_file(tmp_path, images):
         (lambda: PadCropFlip(4, "vertical"), "Received: 'vertical'"),
         (lambda: PadCropFlip(4)(np.zeros((2, 4, 4, 3))), r"padding=4. Received: shape \(2, 4, 4"),
         (lambda: build_augmentation([("turn", 3)]), "Expected a transform of.*Received: 'turn'"),
+        (lambda: build_augmentation(["flip"]), r"\(name, amount\) pairs. Received: 'flip'"),
+        (lambda: build_augmentation("flip"), r"pairs. Received: 'flip'"),
+        (lambda: build_augmentation([("crop_flip",)]), r"pairs.*For example \('crop_flip', 4\)"),
+        (lambda: build_augmentation([("rotation", 270)]), r"degrees\) as a number.*180"),
+        (lambda: build_augmentation([("shift", "0.1")]), "as a number from 0 to 1.*'0.1'"),
+        (lambda: build_augmentation([], seed=-1), "seed .*Received: -1"),
+        (lambda: build_augmentation([], seed=0.5), "seed .*Received: 0.5"),
+        (lambda: build_augmentation([], 0, (32, 32)), "input_shape as"),
     ],
 )
 def test_bad_arguments_are_refused(build, message):

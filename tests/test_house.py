@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "fast": {"checks", "dataset"},
     "operations": {"fast", "recipes"},
     "training": {"checks", "data", "models", "augmentation", "recipes", "fast", "operations"},
-    "notebook": {"data", "fast"},
+    "notebook": {"checks", "data", "fast"},
     "experiments": {*GROUND_FLOOR, "dataset", "fast"} - {"__main__", "notebook"},
     "__main__": {*GROUND_FLOOR, "dataset", "fast", "experiments"},
 }

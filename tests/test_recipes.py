@@ -1,6 +1,8 @@
 """Recipes are data: each names its network, and says what it can't be."""
 
-from dataclasses import replace
+import copy
+import pickle
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -32,7 +34,13 @@ def test_every_system_has_its_recipe_and_every_recipe_its_network():
      ({"epochs": True}, "epochs.*True"), ({"learning_rate": float("inf")}, "rate.*inf"),
      ({"offset_rate": 0, "optimizer": "sgd"}, "offset_rate .*above 0 .*0"),
      ({"offset_rate": 64.0}, "'sgd' for lookahead and faster offsets.*'adam'"),
-     ({"mixup": "0.2"}, "mixup.*'0.2'"), ({"weight_decay": None}, "decay.*None")],
+     ({"mixup": "0.2"}, "mixup.*'0.2'"), ({"weight_decay": None}, "decay.*None"),
+     ({"model": "plain_cn"}, "Did you mean 'plain_cnn'"), ({"learning_rate": True}, "rate.*True"),
+     ({"augmentation": (("crop_flp", 4),)}, "Did you mean 'crop_flip'"),
+     ({"augmentation": (("crop_flip",),)}, "pairs"), ({"augmentation": ("flip",)}, "pairs.*'flip'"),
+     ({"sides": (16,)}, r"sides as \(share, side\).*16"), ({"sides": 16}, "sides as"),
+     ({"sides": ((0.5, 16.0),)}, "sides as"), ({"lookahead": 1}, "lookahead of True or False"),
+     ({"model_options": [0.1]}, "model_options as a mapping")],
 )  # fmt: skip
 def test_bad_recipes_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
@@ -61,3 +69,30 @@ def test_unknown_recipe_is_answered_with_the_near_ones_and_none_can_be_added():
     assert "fast_cn" not in RECIPES and RECIPES.get("fast_cn") is None
     with pytest.raises(TypeError):
         RECIPES["mine"] = QUICK
+
+
+def test_no_recipe_can_be_changed_through_its_options():
+    mine = {"dropout": [0.1, 0.1, 0.1]}
+    recipe = Recipe(name="x", model="plain_cnn", source="", epochs=1, model_options=mine)
+    mine["dropout"][0] = 0.9
+    assert recipe.model_options == {"dropout": [0.1, 0.1, 0.1]}
+    for change in (
+        lambda options: options.update(l2=1),
+        lambda options: options.__setitem__("l2", 1),
+        lambda options: options.pop("bn_momentum"),
+        lambda options: options.clear(),
+    ):
+        with pytest.raises(TypeError, match=r"dataclasses.replace"):
+            change(RECIPES["plain_cnn"].model_options)
+    assert RECIPES["valid_cnn"].model_options == {"bn_momentum": 0.99}
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r)), replace])
+def test_recipes_can_be_copied(again):
+    recipe = RECIPES["fast_cnn"]
+    assert again(recipe) == recipe and asdict(again(recipe)) == asdict(recipe)
+
+
+def test_lists_are_taken_where_tuples_are_kept():
+    recipe = replace(QUICK, augmentation=[["flip", 0]], sides=[[0.5, 16]])
+    assert recipe.augmentation == (("flip", 0.0),) and recipe.sides == ((0.5, 16),)

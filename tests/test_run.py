@@ -79,7 +79,7 @@ def test_an_unfinished_run_does_not_go_on_on_another_machine(data, test_set, tmp
     monkeypatch.setattr(experiment, "train", killed)
     for cores in (2, 2, 4):
         machine = {"processor": "P", "cores": cores, "memory_gib": 8.0, "accelerator": "none"}
-        monkeypatch.setattr(experiment, "hardware", lambda machine=machine: dict(machine))
+        monkeypatch.setattr(experiment, "usable_hardware", lambda machine=machine: dict(machine))
         with pytest.raises(KeyboardInterrupt):
             experiment.run_seed("valid_cnn", data, test_set, 0, results=tmp_path, state=tmp_path)
     assert files[0] == files[1] != files[2]

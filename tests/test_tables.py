@@ -33,6 +33,7 @@ def make_record(recipe="valid_cnn", model="valid_cnn", seed=0, accuracy=0.7, **f
 
 @pytest.fixture
 def folder(tmp_path):
+    tmp_path = tmp_path / "results"
     for seed, accuracy in enumerate((0.70, 0.72, 0.74)):
         ledger.write_record(make_record(seed=seed, accuracy=accuracy), tmp_path)
     ledger.write_record(make_record("valid_cnn_tuned", accuracy=0.81), tmp_path)
@@ -182,10 +183,11 @@ def test_no_two_curves_look_alike(tmp_path):
     assert len(charts.plot_curves(report.groups(tmp_path)).lines) == 14
 
 
-def test_results_outside_a_checkout_are_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["results"]) == 1
-    assert "with README.md" in capsys.readouterr().err
+def test_results_are_rendered_only_where_a_readme_lies_beside_them(folder, tmp_path, capsys):
+    assert main(["results", "--results", str(folder)]) == 1
+    assert "Expected README.md beside the folder of the ledger" in capsys.readouterr().err
+    assert main(["results", "--results", str(tmp_path / "none")]) == 1
+    assert "Expected records in" in capsys.readouterr().err
 
 
 def test_text_without_a_place_for_the_tables_is_refused():

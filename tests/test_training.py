@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -9,13 +10,14 @@ import zipfile
 from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
+from types import MappingProxyType
 
 import keras
 import numpy as np
 import pytest
 
 from cifar_utils import training
-from cifar_utils.data import load_cifar10
+from cifar_utils.data import load_cifar10, split_images
 from cifar_utils.evaluation import predict_probabilities
 from cifar_utils.fast import pipeline
 from cifar_utils.fast.resume import TrainingState
@@ -226,6 +228,83 @@ def test_labels_in_another_form_are_refused(field, data):
         train(
             replace(QUICK, mixup=0.2, augmentation=()), replace(data, **{field: one_hot}), verbose=0
         )
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """Without graphs: a step or two take less time than to build one."""
+    compiled = partialmethod(keras.Sequential.compile, run_eagerly=True)
+    monkeypatch.setattr(keras.Sequential, "compile", compiled)
+
+
+@pytest.mark.usefixtures("quickly")
+def test_a_recipe_by_its_name_and_images_by_themselves_are_taken(data, monkeypatch):
+    short = MappingProxyType({"quick": replace(QUICK, epochs=1)})
+    monkeypatch.setattr(training, "RECIPES", short)
+    x, y = data.x_train[:20], np.arange(20) % 10
+    run = train("quick", (keras.ops.convert_to_tensor(x), list(y)), verbose=0)
+    again = train(short["quick"], split_images(x, y, val_size=0), verbose=0)
+    assert run.history["loss"] == again.history["loss"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "images", "message"),
+    [
+        ("valid_cn", "data", "Did you mean 'valid_cnn'"),
+        (None, "data", "Expected a Recipe, or the name of one"),
+        (QUICK, "arrays", "Make such data of your own images by split_images"),
+        (QUICK, "no class 0", r"labels 0, 1, 2 ….*np.unique"),
+        (replace(QUICK, model_options={"droput": 0.1}), "data", "Expected options that valid_cnn"),
+        (replace(QUICK, model_options={"bn_momentum": 2}), "data", "bn_momentum .*Received: 2"),
+    ],
+)
+def test_what_is_no_recipe_or_no_data_is_refused(recipe, images, message, data):
+    x, y = data.x_train, data.y_train
+    given = {"data": data, "arrays": x, "no class 0": (x, y + 1)}[images]
+    with pytest.raises(ValueError, match=message):
+        train(recipe, given, verbose=0)
+
+
+@pytest.mark.parametrize(("seed", "precision"), [(-1, None), (0.5, None), (0, "float31")])
+def test_seeds_and_precisions_that_are_none_are_refused(seed, precision, data):
+    with pytest.raises(ValueError, match=r"Expected (seed|precision).*Received: "):
+        train(QUICK, data, seed, precision=precision, verbose=0)
+
+
+@pytest.mark.usefixtures("quickly")
+def test_no_global_setting_decides_a_training_and_none_is_changed(data, set_precision):
+    recipe = replace(RECIPES["fast_cnn"], batch_size=50, model_options={"widths": (4, 8, 8)})
+    weights = train(recipe, data, 3, epochs=2, verbose=0).model.get_weights()
+    settings = {"floatx": "float16", "image_data_format": "channels_first",
+                "max_epochs": 1, "max_steps_per_epoch": 1}  # fmt: skip
+    before = {name: getattr(keras.config, name)() for name in settings}
+    set_precision("mixed_bfloat16")
+    random.seed(1), np.random.seed(1)  # noqa: NPY002
+    drawn = random.Random(1).random(), np.random.RandomState(1).random()
+    try:
+        for name, value in settings.items():
+            getattr(keras.config, f"set_{name}")(value)
+        run = train(recipe, data, 3, epochs=2, verbose=0)
+        assert {name: getattr(keras.config, name)() for name in settings} == settings
+    finally:
+        for name, value in before.items():
+            getattr(keras.config, f"set_{name}")(value)
+    assert (random.random(), np.random.random()) == drawn  # noqa: NPY002
+    assert len(run.history["loss"]) == 2
+    for a, b in zip(run.model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize("name", ["fast_cnn", "valid_cnn_tuned", "plain_cnn_tuned", "resnet20"])
+@pytest.mark.parametrize("shape", [(48, 40, 3), (64, 64, 1)])
+def test_images_of_ones_own_may_have_other_sizes_and_classes(name, shape):
+    images = np.random.default_rng(0).integers(0, 256, (30, *shape), dtype="uint8")
+    data = split_images(images, np.arange(30) % 3, ["ant", "bee", "fly"])
+    recipe = replace(RECIPES[name], batch_size=8, learning_rate=1e-3)
+    run = train(recipe, data, epochs=2, verbose=0)
+    assert predict_probabilities(run.model, data.x_val).shape == (6, 3)
+    assert np.isfinite(run.history["val_loss"]).all() and run.operations > 0
 
 
 def test_training_can_start_from_the_images(data):

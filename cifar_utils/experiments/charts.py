@@ -143,10 +143,16 @@ def plot_curves(runs: list[Group]) -> Axes:
 
 def plot_confusion(run: Group) -> Axes:
     """Confusion matrix on the test images of one recipe, all its seeds together."""
-    counts = np.sum([record["confusion_matrix"] for record in run.records], axis=0).ravel()
-    y_true, y_pred = (np.repeat(labels.ravel(), counts) for labels in np.indices((10, 10)))
+    counts = np.sum([record["confusion_matrix"] for record in run.records], axis=0)
+    y_true, y_pred = np.indices(counts.shape)
     name = f"{run.first['recipe']}, {len(run.records)} runs, {run.first['data']['name']}"
-    return plot_confusion_matrix(y_true, y_pred, class_names=CLASS_NAMES, data_name=name).ax_
+    return plot_confusion_matrix(
+        y_true.ravel(),
+        y_pred.ravel(),
+        sample_weight=counts.ravel(),
+        class_names=CLASS_NAMES,
+        data_name=name,
+    ).ax_
 
 
 def plot_speed(benches: dict[str, dict[str, dict[str, list[float]]]]) -> Axes:

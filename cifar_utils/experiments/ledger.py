@@ -64,7 +64,9 @@ def write_record(record: dict, folder: Path | None = None) -> Path:
     record["checksum"] = checksum(record)
     folder = Path(folder or default_folder())
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [record["kind"], record.get("recipe"), f"seed{record.get('seed', 0)}"]
+    parts = [record["kind"], record.get("recipe")]
+    if "seed" in record:
+        parts.append(f"seed{record['seed']}")
     name = "-".join([*filter(None, parts), record["checksum"][:8]])
     half_written = folder / f".{name}.{os.getpid()}"
     half_written.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,8 @@
 """One measured run: train by a recipe, evaluate on the test set, write the record."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -7,11 +10,11 @@ import numpy as np
 from filelock import FileLock
 from sklearn.metrics import confusion_matrix, log_loss
 
-from cifar_utils.checks import check_labelled
+from cifar_utils.checks import check_labelled, check_seed, expected
 from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, ImageData, fingerprint
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.experiments.ledger import checksum, read_records, revision, write_record
-from cifar_utils.fast.machine import best_precision, hardware, has_gpu, versions
+from cifar_utils.fast.machine import best_precision, usable_hardware, versions
 from cifar_utils.recipes import RECIPES
 from cifar_utils.training import Run, train
 
@@ -58,7 +61,7 @@ def run_seed(
         If there is no such recipe, the test set is not uint8 images and as many labels, or
         as ``training.train``.
     """
-    recipe = RECIPES[name]
+    recipe, seed = RECIPES[name], check_seed(seed)
     check_labelled(*test, NUM_CLASSES, IMAGE_SHAPE)
     epochs = recipe.epochs if epochs is None else epochs
     precision = precision or best_precision()
@@ -68,9 +71,7 @@ def run_seed(
         "train_images": len(data.x_train),
         "train_fingerprint": fingerprint(data.x_train, data.y_train),
     }
-    machine = hardware()
-    if not has_gpu():
-        machine["accelerator"] = "none"  # there may be one that the backend can't use
+    machine = usable_hardware()
     identity = {
         "kind": "train", "recipe": name, "seed": seed, "epochs": epochs, "precision": precision,
         "data": about_data, "hardware": machine, "backend": keras.backend.backend(),
@@ -79,9 +80,10 @@ def run_seed(
     # A run that goes on elsewhere would have seconds of two machines.
     parts = name, epochs, len(data.x_train), precision, f"seed{seed}", checksum(machine)[:8]
     run_name = "-".join(map(str, parts))
+    for folder, what in ((results, "results"), (state, "state")):
+        _check_writable(Path(folder), what)
     file = Path(state) / f"{run_name}.npz"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.with_suffix(".lock")):
+    with _locked(file.with_suffix(".lock")):
         if known := read_records(results, **identity):
             print(f"{name}, seed {seed}: in the ledger already.")
             return known[0]
@@ -96,6 +98,23 @@ def run_seed(
     seconds, accuracy = record["train_seconds"], record["test_accuracy"]
     print(f"{accuracy:.2%} of the test images, {seconds:.0f} s of training: {path.name}")
     return record
+
+
+def _check_writable(folder: Path, what: str) -> None:
+    """ValueError unless files can be written to a folder, which is made if it isn't there."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise expected(f"{what} as a folder that can be written to", folder)
+
+
+@contextlib.contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Hold a lock, and remove its file: those who wait for it find the record."""
+    with FileLock(file):
+        yield
+        with contextlib.suppress(OSError):  # Windows removes no open file
+            file.unlink()
 
 
 def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:

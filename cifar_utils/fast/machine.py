@@ -46,6 +46,11 @@ def hardware() -> dict[str, str | int | float | list[str] | None]:
     }
 
 
+def usable_hardware() -> dict[str, str | int | float | list[str] | None]:
+    """As :func:`hardware`, without a GPU that Keras' backend can't use. Imports Keras."""
+    return hardware() | ({} if has_gpu() else {"accelerator": "none"})
+
+
 def versions(*more: str) -> dict[str, str]:
     """Return the versions of Python, of the packages that figures depend on, and of others named.
 
@@ -73,7 +78,7 @@ def has_gpu() -> bool:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return bool(tf.config.list_physical_devices("GPU"))
+        return bool(tf.config.list_logical_devices("GPU"))  # the first call greets on stderr
     if backend == "jax":
         import jax
 
@@ -85,7 +90,8 @@ def has_gpu() -> bool:
 def best_precision() -> str:
     """The Keras dtype policy that this machine trains fastest in, by a short measurement.
 
-    A convolution is taken forwards and backwards in float32 and in the machine's half
+    It is ``"float32"`` on other backends than TensorFlow and JAX. On these, a convolution is
+    taken forwards and backwards in float32 and in the machine's half
     precision: bfloat16 on processors and on CUDA GPUs from Ampere on, float16 on older
     ones. Processors that can compute in bfloat16 may yet be slower in it. It takes a
     fraction of a second; the answer is remembered in the package's cache, for this
@@ -102,25 +108,31 @@ def best_precision() -> str:
     if half is None:
         return "float32"
     backend = keras.backend.backend()
-    machine = {k: v for k, v in hardware().items() if k != "memory_gib"}
-    about = machine | {"backend": backend, "version": versions().get(backend), "gpu": has_gpu()}
+    machine = {k: v for k, v in usable_hardware().items() if k != "memory_gib"}
+    about = machine | {"backend": backend, "version": versions().get(backend)}
     key = json.dumps(about, sort_keys=True)
     file, known = own_cache() / PRECISION, {}
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, ValueError, TypeError, RecursionError):
         known = dict(json.loads(file.read_text(encoding="utf-8")))
     if known.get(key) not in ("float32", f"mixed_{half}"):
         gain = _seconds_of_a_step("float32") / _seconds_of_a_step(half)
         known[key] = f"mixed_{half}" if gain > GAIN else "float32"
+        half_written = file.with_name(f"{file.name}.{os.getpid()}")
         with suppress(OSError):  # a cache that can't be written: measure the next time, too
             file.parent.mkdir(parents=True, exist_ok=True)
-            half_written = file.with_name(f"{file.name}.{os.getpid()}")
             half_written.write_text(json.dumps(known, indent=1), encoding="utf-8")
             half_written.replace(file)
+        with suppress(OSError):
+            half_written.unlink(missing_ok=True)
     return known[key]
 
 
 def _half_precision() -> str | None:
     """The half precision that may be fast here; None where there are no units for any."""
+    import keras
+
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        return None
     if has_gpu():
         return "bfloat16" if _compute_capability() >= (8, 0) else "float16"
     units = vector_units()
@@ -162,10 +174,11 @@ def _convolution_step(dtype: str) -> Callable[[], object]:
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(32, 16, 16, 128)).astype("float32")
     kernel = rng.normal(size=(3, 3, 128, 128)).astype("float32")
-    cast, conv, relu = keras.ops.cast, keras.ops.conv, keras.ops.relu
+    cast, relu = keras.ops.cast, keras.ops.relu
+    conv = functools.partial(keras.ops.conv, padding="same", data_format="channels_last")
 
     def loss(maps, kernel):
-        outputs = relu(conv(cast(maps, dtype), cast(kernel, dtype), padding="same"))
+        outputs = relu(conv(cast(maps, dtype), cast(kernel, dtype)))
         return keras.ops.sum(cast(outputs, "float32") ** 2)
 
     if keras.backend.backend() == "jax":
