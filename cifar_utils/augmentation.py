@@ -13,12 +13,12 @@ import keras
 from keras import ops
 
 from cifar_utils.checks import (
+    check_choice,
     check_count,
     check_input_shape,
     check_number,
     check_seed,
     expected,
-    unknown_name,
 )
 
 MEAN_COLOUR = (125.0, 123.0, 114.0)  # of CIFAR-10's training images, what cutout fills with
@@ -72,9 +72,8 @@ class PadCropFlip(keras.layers.Layer):
 
     def __init__(self, padding: int = 4, flip: str = "random", seed: int | None = None, **kwargs):
         super().__init__(autocast=False, **kwargs)  # whatever Keras' policy, pixels stay pixels
-        if flip not in ("random", "alternating", "none"):
-            raise expected("flip 'random', 'alternating' or 'none'", repr(flip))
-        self.padding, self.flip = check_count("padding", padding, lowest=0), flip
+        self.padding = check_count("padding", padding, lowest=0)
+        self.flip = check_choice("flip", flip, ("random", "alternating", "none"))
         self.seed = None if seed is None else check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         # Not int32: TensorFlow keeps such variables in host memory, out of reach of XLA on a GPU.
@@ -198,8 +197,7 @@ def check_transforms(
             name = transform if isinstance(transform, str) else "crop_flip"
             raise expected(wanted, repr(transform), f"For example ({name!r}, 4).")
         name, amount = transform
-        if name not in TRANSFORMS:
-            raise unknown_name("transform", name, TRANSFORMS)
+        check_choice("transform", name, TRANSFORMS)
         unit, most = TRANSFORMS[name]
         check_number(f"the amount of {name!r} ({unit})", amount, 0, most)
         if unit == "pixels" and amount != int(amount):

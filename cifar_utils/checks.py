@@ -30,9 +30,17 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     Expected a model of ['resnet20', 'plain20']. Received: 'resnet2'. Did you mean 'resnet20'?
     """
     known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=2, cutoff=0.4)
+    near = difflib.get_close_matches(str(name), map(str, known), n=2, cutoff=0.4)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return expected(f"a {kind} of {known}", repr(name), hint)
+    return expected(f"a {kind} of {known}", _short(name), hint)
+
+
+def check_choice(kind: str, value: object, known: Iterable[str | None]) -> str | None:
+    """One of the known names; else the error names the near ones."""
+    known = list(known)
+    if not (value is None or isinstance(value, str)) or value not in known:
+        raise unknown_name(kind, value, known)
+    return value
 
 
 def check_count(name: str, value: int, lowest: int = 1, multiple: int = 1) -> int:

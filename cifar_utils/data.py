@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cifar_utils.checks import (
+    check_choice,
     check_count,
     check_images,
     check_labelled,
@@ -24,7 +25,6 @@ from cifar_utils.checks import (
     check_number,
     check_seed,
     expected,
-    unknown_name,
 )
 from cifar_utils.dataset.cache import cifar10h_file, find_cifar10, read_cifar10
 from cifar_utils.dataset.files import (
@@ -333,9 +333,7 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def default_source() -> str:
     """What ``source="auto"`` means: the environment variable CIFAR_UTILS_SOURCE, if set."""
     source = os.environ.get("CIFAR_UTILS_SOURCE") or "auto"
-    if source not in SOURCES:
-        raise unknown_name("source in the environment variable CIFAR_UTILS_SOURCE", source, SOURCES)
-    return source
+    return check_choice("source in the environment variable CIFAR_UTILS_SOURCE", source, SOURCES)
 
 
 def _read(
@@ -349,8 +347,7 @@ def _read(
     check_mirrors(mirrors)
     if source == "auto" and data_dir is None:
         source = default_source()
-    if source not in SOURCES:
-        raise unknown_name("source", source, SOURCES)
+    check_choice("source", source, SOURCES)
     if source != "synthetic":
         return read_cifar10(split, data_dir, mirrors)
     if data_dir is not None:

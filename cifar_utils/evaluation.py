@@ -119,10 +119,10 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     79.0 ± 2.5 % (3 runs)
     """
     confidence = check_number("confidence", confidence, inside="()")
-    if isinstance(values, (str, bytes)) or not np.iterable(values) or not len(values):
+    listed = [] if isinstance(values, (str, bytes)) or not np.iterable(values) else list(values)
+    if not listed:
         raise expected("finite numbers, at least one", repr(values))
-    values = [check_number("each figure", value, -math.inf, math.inf) for value in values]
-    values = np.array(values)
+    values = np.array([check_number("a figure", value, -math.inf, math.inf) for value in listed])
     runs, mean = len(values), float(values.mean())
     if runs == 1:
         return MeanInterval(mean, math.inf, 1)
@@ -172,7 +172,7 @@ def predict_probabilities(
     ----------
     The six views are those of K. Jordan, 2024, arXiv:2404.00498.
     """
-    if views not in (1, 6) or isinstance(views, bool):
+    if check_count("views", views) not in (1, 6):
         raise expected("views of 1 or 6", repr(views))
     batch_size = check_count("batch_size", batch_size)
     images = check_images(images, dtypes="any")

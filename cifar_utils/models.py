@@ -25,11 +25,11 @@ import numpy as np
 from keras import layers, ops
 
 from cifar_utils.checks import (
+    check_choice,
     check_count,
     check_input_shape,
     check_number,
     expected,
-    unknown_name,
 )
 from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES
 
@@ -95,8 +95,7 @@ def build_model(
     >>> build_model("fast_cnn", num_classes=3, input_shape=(64, 48, 1)).output.shape
     (None, 3)
     """
-    if name not in _BUILDERS:
-        raise unknown_name("model", name, _BUILDERS)
+    check_choice("model", name, _BUILDERS)
     num_classes = check_count("num_classes", num_classes, lowest=2)
     input_shape = check_input_shape(input_shape)
     for option, high in (("bn_momentum", 1.0), ("l2", math.inf)):

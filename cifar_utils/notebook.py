@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cifar_utils.checks import check_seed, unknown_name
+from cifar_utils.checks import check_choice, check_seed
 from cifar_utils.data import default_source, find_cifar10
 from cifar_utils.fast.machine import hardware, has_gpu, usable_hardware, versions
 
@@ -102,10 +102,8 @@ def profile() -> str:
         If the variable is something else.
     """
     value = os.environ.get("CIFAR_UTILS_PROFILE") or "full"
-    if value not in ("full", "smoke"):
-        variable = "profile in the environment variable CIFAR_UTILS_PROFILE"
-        raise unknown_name(variable, value, ("full", "smoke"))
-    return value
+    kind = "profile in the environment variable CIFAR_UTILS_PROFILE"
+    return check_choice(kind, value, ("full", "smoke"))
 
 
 @contextlib.contextmanager

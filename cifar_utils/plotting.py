@@ -20,6 +20,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
 from cifar_utils.checks import (
+    check_choice,
     check_count,
     check_images,
     check_labels,
@@ -27,7 +28,6 @@ from cifar_utils.checks import (
     check_names,
     check_probabilities,
     expected,
-    unknown_name,
 )
 
 TITLE, SMALLEST = 7.5, 5.0  # sizes of text in points: of a picture's title, and that can be read
@@ -221,8 +221,7 @@ def plot_learning_curves(
     """
     values, epochs = _values_and_epochs(history)
     known = sorted(str(key) for key in values if not str(key).startswith("val_"))
-    if metric not in known:
-        raise unknown_name("metric", metric, known)
+    check_choice("metric", metric, known)
     curves = {"training": _curve(values[metric], metric)}
     places = {"training": epochs or list(range(1, len(curves["training"]) + 1))}
     check_lengths(f"{len(places['training'])} epochs", f"{len(curves['training'])} values")
@@ -258,9 +257,9 @@ def _values_and_epochs(history: object) -> tuple[Mapping, list[int]]:
 
 def _curve(values: Sequence[float], key: str) -> np.ndarray:
     with contextlib.suppress(TypeError, ValueError):
-        curve = np.asarray(values, float)
-        if curve.ndim == 1 and len(curve):
-            return curve
+        curve = np.asarray(values)
+        if curve.ndim == 1 and len(curve) and curve.dtype.kind in "biuf":
+            return curve.astype(float)
     raise expected(f"{key} as numbers, one an epoch, one at least", repr(values))
 
 
@@ -274,8 +273,12 @@ def _validated(epochs: list[int], count: int, freq: int | Sequence[int] | None) 
             wanted = f"a validation in every epoch, or every so many, of {len(epochs)}"
             raise expected(wanted, f"{count} values", hint)
         return fitting[0]
-    every = freq if np.iterable(freq) else check_count("validation_freq", freq)
-    places = [e for e in epochs if (e in every if np.iterable(every) else e % every == 0)]
+    if np.iterable(freq):
+        after = [check_count("each of validation_freq", epoch) for epoch in freq]
+        places = [e for e in epochs if e in after]
+    else:
+        every = check_count("validation_freq", freq)
+        places = [e for e in epochs if e % every == 0]
     if len(places) != count:
         wanted = f"{len(places)} values of validation, with validation_freq={freq!r}"
         raise expected(wanted, f"{count} in {len(epochs)} epochs")
@@ -344,8 +347,7 @@ def plot_confusion_matrix(
     ValueError
         If the labels are not of the form above, or not of one length, or an option is none.
     """
-    if normalize not in ("true", "pred", "all", None):
-        raise expected("normalize of 'true', 'pred', 'all' or None", repr(normalize))
+    check_choice("normalize", normalize, ("true", "pred", "all", None))
     if class_names is not None:
         class_names = check_names(class_names)
         y_true, y_pred = check_labels(y_true, y_pred, num_classes=len(class_names))
@@ -441,7 +443,11 @@ def _numbers(matrix: np.ndarray, rotation: str | float, options: dict[str, Any])
     """The texts of the cells, each once; ValueError if an option is none, before it is drawn."""
     try:
         trial = ConfusionMatrixDisplay(matrix[:1, :1])  # one cell that nobody sees
-        trial.plot(ax=Figure().add_subplot(), xticks_rotation=rotation or 0, **options)
+        trial.plot(
+            ax=Figure().add_subplot(),
+            xticks_rotation=0 if rotation is None else rotation,
+            **options,
+        )
         trial.figure_.draw_without_rendering()
         return list({format(value, options["values_format"] or ".2g") for value in matrix.flat})
     except Exception as error:  # whatever Matplotlib says

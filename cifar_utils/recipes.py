@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from cifar_utils.augmentation import check_transforms
-from cifar_utils.checks import check_count, check_number, expected, unknown_name
+from cifar_utils.checks import check_choice, check_count, check_number, expected, unknown_name
 from cifar_utils.fast.progressive import WHOLE
 from cifar_utils.models import list_models
 
@@ -117,8 +117,7 @@ class Recipe:
             ("normalization", NORMALIZATIONS),
             ("initialization", INITIALIZATIONS),
         ):
-            if getattr(self, attribute) not in allowed:
-                raise unknown_name(attribute, getattr(self, attribute), allowed)
+            check_choice(attribute, getattr(self, attribute), allowed)
         for attribute, high in (
             ("learning_rate", 1e6), ("weight_decay", 1.0), ("label_smoothing", 1.0), ("mixup", 1e6),
         ):  # fmt: skip

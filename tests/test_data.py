@@ -1,5 +1,6 @@
 """What load_cifar10 promises: the images, the split, the name, and clear errors."""
 
+import re
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from cifar_utils.data import (
     fingerprint,
     load_cifar10,
     load_cifar10_test,
+    split_images,
 )
 from cifar_utils.dataset import fetch, files
 
@@ -268,3 +270,34 @@ def test_command_line_tells_what_is_wrong_without_a_traceback(monkeypatch, capsy
     assert str(tmp_path / "nowhere") in told.err
     assert "Traceback" not in told.err
     assert told.out == ""
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 6, 1), dtype="uint8")
+
+
+def test_own_images_are_split_class_by_class_and_none_is_in_both_parts():
+    labels = np.repeat([0, 1], [15, 5])
+    data = split_images(list(IMAGES), list(labels), {1: "dog", 0: "cat"}, seed=3, name="pets")
+    assert data.class_names == ("cat", "dog") and data.name == "pets"
+    assert np.bincount(data.y_val).tolist() == [3, 1] and len(data.x_train) == 16
+    both = np.concatenate([data.x_train, data.x_val]).reshape(20, -1)
+    assert {*map(bytes, both)} == {*map(bytes, IMAGES)}
+    again, other = (split_images(IMAGES, labels, seed=seed) for seed in (3, 4))
+    np.testing.assert_array_equal(again.x_val, data.x_val)
+    assert (other.x_val != data.x_val).any() and other.class_names == ("0", "1")
+    assert len(split_images(IMAGES, labels, val_size=0).x_val) == 0
+    assert len(split_images(IMAGES, labels, val_size=4).x_val) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"labels": np.full(20, 1)}, "labels 0, 1, 2 …"), ({"labels": np.zeros(19, int)}, "19 labels"),
+     ({"labels": -np.ones(20, int)}, "labels 0, 1, 2 …"), ({"val_size": 1.0}, "below 1"),
+     ({"val_size": 19}, "images of each of 2"), ({"val_size": True}, "val_size"),
+     ({"images": IMAGES / 255}, "(255 * images)"), ({"class_names": ["a"]}, "2 class_names"),
+     ({"labels": np.eye(20)[0].astype(int)}, "images of each of 2"), ({"seed": -1}, "seed")],
+)  # fmt: skip
+def test_own_images_that_cannot_be_split_are_refused(change, message):
+    labels = np.arange(20) % 2
+    with pytest.raises(ValueError, match=re.escape(message)):
+        split_images(**{"images": IMAGES, "labels": labels} | change)

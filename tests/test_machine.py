@@ -134,5 +134,18 @@ def test_broken_memory_costs_a_measurement_and_no_more(content, stub):
     assert [best_precision(), best_precision()] == ["float32"] * 2
 
 
+def test_no_rest_is_left_where_the_answer_cannot_be_kept(stub, clean_environment):
+    stub(["avx512_bf16"], 0.5)
+    place = machine.own_cache() / machine.PRECISION
+    place.mkdir(parents=True)
+    assert best_precision() == "mixed_bfloat16"
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_other_backends_compute_in_float32(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
+    assert best_precision() == "float32"
+
+
 def test_measurement_takes_a_step_of_either_precision():
     assert all(0 < machine._seconds_of_a_step(dtype) < 5 for dtype in ("float32", "bfloat16"))

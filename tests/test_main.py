@@ -1,5 +1,9 @@
 """The command line trains, records, and does nothing twice."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from cifar_utils.__main__ import main
@@ -11,7 +15,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("CIFAR_UTILS_SOURCE", "synthetic")
     folders = ["--results", str(tmp_path / "results"), "--state", str(tmp_path / "state")]
     few = ["--limit", "200", "--epochs", "1", "--verbose", "0"]
-    return lambda *arguments: main(["run", *arguments, *few, *folders])
+    return lambda *arguments: main(["run", *few, *folders, *arguments])
 
 
 def test_run_writes_one_record_a_seed_and_none_twice(run, tmp_path, capsys):
@@ -29,7 +33,7 @@ def test_run_writes_one_record_a_seed_and_none_twice(run, tmp_path, capsys):
             0 <= record["test_accuracy"] <= 1 and sum(map(sum, record["confusion_matrix"])) == 200
         )
         assert 0 < record["val_accuracy"] <= 1
-    assert not list((tmp_path / "state").glob("*.npz"))
+    assert not list((tmp_path / "state").iterdir())  # no lock either
     capsys.readouterr()
     assert run("valid_cnn", "--seeds", "2") == 0
     assert capsys.readouterr().out.count("in the ledger already") == 2
@@ -57,3 +61,23 @@ def test_broken_ledger_is_reported_by_name(run, tmp_path, capsys):
     (tmp_path / "results" / "train-x.json").write_text("{")
     assert run("valid_cnn") == 1
     assert "Expected train-x.json to be a record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--results", "--state"])
+def test_a_folder_that_cannot_be_written_to_is_told_before_any_training(
+    option, run, tmp_path, capsys
+):
+    (tmp_path / "file").touch()
+    capsys.readouterr()
+    assert run("valid_cnn", "--verbose", "2", option, str(tmp_path / "file")) == 1
+    told = capsys.readouterr()
+    assert "as a folder that can be written to. Received: " in told.err and "Epoch" not in told.out
+
+
+def test_run_says_nothing_of_tensorflows_greetings(tmp_path):
+    command = [sys.executable, "-m", "cifar_utils", "run", "valid_cnn", "--precision", "float31"]
+    environment = {k: v for k, v in os.environ.items() if k[:3] not in ("TF_", "CUD")}
+    environment["CIFAR_UTILS_SOURCE"] = "synthetic"
+    options = ["--limit", "100", "--results", str(tmp_path), "--state", str(tmp_path)]
+    done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True)
+    assert done.stderr == "Expected precision as a Keras dtype policy. Received: 'float31'.\n"

@@ -203,3 +203,37 @@ def test_dropout_of_a_residual_network_is_one_rate():
 def test_other_numbers_of_dropout_rates_are_refused(name, dropout):
     with pytest.raises(ValueError, match=r"Expected (3|4) dropout rate\(s\)"):
         build_model(name, dropout=dropout)
+
+
+def test_counts_may_be_numpys():
+    model = build_model("valid_cnn", num_classes=np.int64(3), input_shape=[np.int32(40), 36, 1])
+    assert model.input_shape == (None, 40, 36, 1) and model.output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("name", ["plain_cnn", "plain20", "fast_cnn"])
+def test_no_global_setting_of_keras_decides_what_a_network_is(name, pixels):
+    wanted = build_model(name)
+    keras.config.set_image_data_format("channels_first")
+    keras.config.set_floatx("float64")
+    try:
+        model = build_model(name)
+        assert keras.config.image_data_format() == "channels_first"
+        assert keras.config.floatx() == "float64"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+        keras.config.set_floatx("float32")
+    model.set_weights(wanted.get_weights())
+    np.testing.assert_array_equal(model(pixels), wanted(pixels))
+    assert {w.dtype for w in model.weights} == {w.dtype for w in wanted.weights}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"droput": 0.1}, "options that plain_cnn has.*droput"), ({"l2": -1}, "l2 .*-1"),
+     ({"bn_momentum": 1.0}, "bn_momentum .*1.0"), ({"l2": "a"}, "l2 .*'a'"),
+     ({"dropout": ("a", 0, 0)}, "dropout"), ({"statistics": (0.5, 0.2)}, "statistics"),
+     ({"statistics": "ab"}, "statistics")],
+)  # fmt: skip
+def test_options_that_a_network_cannot_have_are_refused(options, message):
+    with pytest.raises(ValueError, match=rf"Expected .*{message}"):
+        build_model("plain_cnn", **options)

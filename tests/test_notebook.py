@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cifar_utils import notebook
+from cifar_utils.data import load_cifar10
 from cifar_utils.fast import machine
 from cifar_utils.notebook import profile, quiet_stderr, start
 
@@ -76,3 +77,27 @@ def test_quiet_stderr_shows_what_it_held_back_only_after_an_error(capfd):
         os.write(2, b"the reason\n")
         raise OSError
     assert capfd.readouterr().err == "the reason\n"
+
+
+def test_a_closed_stderr_holds_nothing_back(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with quiet_stderr():
+        pass
+    command = [sys.executable, "-c", START.split("import keras")[0]]
+    environment = os.environ | {"KERAS_BACKEND": "numpy", "CIFAR_UTILS_SOURCE": "synthetic"}
+    options = {"capture_output": True, "text": True, "env": environment, "check": True}
+    done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], **options)
+    assert ", Keras 3." in done.stdout
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "0", 2**32])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(ValueError, match="Expected seed"):
+        start(seed, keras=False)
+
+
+def test_a_misspelt_source_is_told_with_its_variable(monkeypatch):
+    monkeypatch.setenv("CIFAR_UTILS_SOURCE", "synthetc")
+    for call in (lambda: start(keras=False), load_cifar10):
+        with pytest.raises(ValueError, match=r"CIFAR_UTILS_SOURCE.*Did you mean 'synthetic'"):
+            call()

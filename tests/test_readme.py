@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from test_models import COUNTS
 
 ROOT = Path(__file__).parent.parent
@@ -81,6 +83,13 @@ def test_every_module_is_linked_from_the_readme():
             assert f"({path.relative_to(ROOT)})" in text("README.md"), path
 
 
-def test_python_examples_of_the_readme_run():
+def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for i, name in enumerate(("ant", "bee", "fly")):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for k in range(36):
+            picture = rng.integers(0, 80, (60, 50 + k, 3)) + [0, 60, 120][i]
+            Image.fromarray(picture.astype("uint8")).save(tmp_path / f"pictures/{name}/{k}.png")
+    monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```python\n(.*?)```", text("README.md"), re.S):
         exec(compile(block, "README.md", "exec"), {})

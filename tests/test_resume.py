@@ -189,3 +189,21 @@ def test_small_images_at_first_then_whole_ones_train_the_same_weights(
     assert len(whole.history["loss"]) == len(resumed.history["loss"]) == 3
     assert_equal(whole, resumed)
     assert whole.model.input.shape == (None, 32, 32, 3)
+
+
+def test_state_is_kept_in_every_precision(data, tmp_path):
+    options = OPTIONS | {"precision": "bfloat16"}
+    recipe = replace(SIZES, model_options={"widths": (4, 8, 8)})
+    state = tmp_path / "state.npz"
+    with without_graphs():
+        first = train(recipe, data, epochs=1, resume=state, **options)
+        again = train(recipe, data, epochs=1, resume=state, **options)
+    assert first.model.weights[0].dtype == "bfloat16" and again.history == first.history
+    assert_equal(first, again)
+
+
+def test_a_reworded_source_makes_no_other_training(finished, state, data, monkeypatch):
+    monkeypatch.setenv("HOME", str(state.parent))
+    reworded = replace(QUICK, source="the same, in other words")
+    again = train(reworded, data, 0, epochs=1, resume="~/state.npz", **OPTIONS)
+    assert again.history == finished[0].history

@@ -1,0 +1,453 @@
+"""Whatever comes in: the right figure, or this package's own error, and nothing left behind.
+
+What the docstrings allow is compared with scikit-learn, statsmodels or a naive reference; what
+they don't allow has to be refused in the package's own words.
+"""
+
+import contextlib
+import itertools
+import re
+
+import keras
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from statsmodels.stats.proportion import proportion_confint
+
+from cifar_utils import augmentation, checks, evaluation, plotting
+
+settings.register_profile(
+    "here", max_examples=25, deadline=None, derandomize=True, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+settings.load_profile("here")
+
+DTYPES = st.sampled_from(["uint8", "int16", "int64", "uint64"])
+CONTAINERS = st.sampled_from([np.asarray, list, tuple, pd.Series, keras.ops.convert_to_tensor])
+LETTERS = st.characters(codec="latin-1", exclude_categories=["C"])
+NAMES = st.one_of(st.text(LETTERS, max_size=12), st.integers(), st.floats(allow_nan=False))
+# Of all that people hand over by mistake.
+ENTRIES = st.one_of(st.none(), st.floats(), st.text(max_size=2), st.integers(-3, 3))
+JUNK = st.one_of(
+    ENTRIES,
+    st.booleans(),
+    st.lists(ENTRIES, max_size=4),
+    st.dictionaries(st.integers(0, 3), st.text(max_size=2), max_size=3),
+    hnp.arrays(st.sampled_from(["f4", "i8", "?", "U2", "c8"]), hnp.array_shapes(max_side=4)),
+    st.sampled_from([object(), len, b"bytes", {1, 2}, iter([1, 2]), np.ma.masked_all(3)]),
+    st.just(np.array([None, "a"], object)),
+)
+
+
+@st.composite
+def labelled(draw, most=6):
+    """True and predicted labels in some container, and names of all classes."""
+    names = draw(st.lists(NAMES, min_size=1, max_size=most))
+    n = draw(st.integers(1, 30))
+    labels = st.lists(st.integers(0, len(names) - 1), min_size=n, max_size=n)
+    pair = [np.array(draw(labels), draw(DTYPES)) for _ in range(2)]
+    kind = draw(
+        st.sampled_from(
+            [list, tuple, lambda a: dict(enumerate(a)), lambda a: pd.Series(a, dtype=object)]
+        )
+    )
+    return *(draw(CONTAINERS)(labels) for labels in pair), kind(names), list(map(str, names)), pair
+
+
+@pytest.fixture(autouse=True, scope="module")
+def strange_settings():
+    """Settings of others, none of which may decide anything; nor may any be changed."""
+    with np.errstate(all="raise"), mpl.rc_context({"image.origin": "lower", "axes.grid": True}):
+        before = dict(mpl.rcParams), np.geterr(), np.random.get_state()[1].tolist()  # noqa: NPY002
+        yield
+        after = dict(mpl.rcParams), np.geterr(), np.random.get_state()[1].tolist()  # noqa: NPY002
+        assert after == before
+
+
+@contextlib.contextmanager
+def untouched(*arguments):
+    """Arguments stay as they are, no figure is left open by what fails, all errors are ours."""
+    plain = [a for a in arguments if isinstance(a, np.ndarray) and a.dtype != object]
+    copies = [a.copy() for a in plain]
+    figures = plt.get_fignums()
+    try:
+        yield
+    except ValueError as error:
+        assert str(error).startswith("Expected ") and "Received: " in str(error), error
+        assert plt.get_fignums() == figures
+    for a, b in zip(plain, copies, strict=True):
+        np.testing.assert_array_equal(a, b)
+    plt.close("all")
+
+
+@given(labelled(), st.floats(0.01, 0.99))
+def test_interval_is_that_of_statsmodels(drawn, confidence):
+    *labels, _, _, (y_true, y_pred) = drawn
+    interval = evaluation.accuracy_interval(*labels, confidence)
+    right = int(np.sum(y_true == y_pred))
+    known = proportion_confint(right, len(y_true), 1 - confidence, method="wilson")
+    assert interval.accuracy == right / len(y_true)
+    np.testing.assert_allclose(interval[1:], known, atol=1e-9)
+    assert 0 <= interval.low <= interval.accuracy <= interval.high <= 1
+
+
+@given(labelled())
+def test_table_is_that_of_scikit_learn_row_by_row(drawn):
+    *labels, names, texts, (y_true, y_pred) = drawn
+    table = evaluation.classification_table(*labels, names)
+    known = precision_recall_fscore_support(
+        y_true, y_pred, labels=range(len(texts)), zero_division=0
+    )
+    assert list(table.index) == [*texts, "mean"]
+    np.testing.assert_allclose(table.to_numpy()[:-1].T, np.array(known, float))
+    np.testing.assert_allclose(table.iloc[-1, :3], np.mean(known[:3], axis=1))
+    assert table.iloc[-1, 3] == len(y_true)
+
+
+@given(labelled(), st.sampled_from(["true", "pred", "all", None]), st.booleans())
+@settings(max_examples=12)
+def test_matrix_is_that_of_scikit_learn_and_shows_every_class(drawn, normalize, own):
+    *labels, names, texts, (y_true, y_pred) = drawn
+    ax = None if own else plt.subplots(figsize=(3, 3))[1]
+    display = plotting.plot_confusion_matrix(
+        *labels, class_names=names, normalize=normalize, ax=ax, data_name="x_1$"
+    )
+    known = confusion_matrix(y_true, y_pred, labels=range(len(texts)), normalize=normalize)
+    np.testing.assert_array_equal(display.confusion_matrix, known)
+    display.figure_.canvas.draw()
+    shown = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert shown == texts and display.figure_.axes[0] is display.ax_
+    plt.close("all")
+
+
+@given(st.integers(2, 5), st.integers(1, 20), st.integers(1, 12), st.integers(0, 99))
+def test_calibration_error_is_the_naive_one(classes, n, bins, seed):
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.full(classes, 0.5), n)
+    y_true = rng.integers(0, classes, n)
+    total = 0.0
+    for b in range(bins):
+        rows = [i for i in range(n) if min(int(probabilities[i].max() * bins), bins - 1) == b]
+        if rows:
+            right = np.mean([probabilities[i].argmax() == y_true[i] for i in rows])
+            total += len(rows) / n * abs(right - np.mean([probabilities[i].max() for i in rows]))
+    found = evaluation.expected_calibration_error(y_true, probabilities, bins)
+    assert found == pytest.approx(total, abs=1e-12)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9), st.floats(0.5, 0.99))
+def test_mean_interval_is_that_of_scipy(values, confidence):
+    interval = evaluation.mean_interval(values, confidence)
+    assert interval.mean == pytest.approx(sum(values) / len(values), abs=1e-6)
+    if len(values) == 1:
+        assert interval.reach == float("inf") and "one run" in str(interval)
+    elif np.ptp(values) > 1e-3:
+        from scipy.stats import t
+
+        error = np.std(values, ddof=1) / len(values) ** 0.5
+        low, high = t.interval(confidence, len(values) - 1, np.mean(values), error)
+        assert interval.reach == pytest.approx((high - low) / 2) and "±" in str(interval)
+
+
+class Linear:
+    """Logits that are linear in the pixels, as of a network without hidden layers."""
+
+    def __init__(self, classes):
+        self.weights = np.random.default_rng(classes).normal(size=classes)
+
+    def predict_on_batch(self, images):
+        return np.asarray(images, float).reshape(len(images), -1).mean(1)[:, None] * self.weights
+
+
+@given(
+    st.deferred(lambda: pictures_of(["uint8", "float32", "int64"])),
+    st.integers(2, 4), st.integers(1, 6), st.sampled_from([1, 6]),
+)  # fmt: skip
+def test_probabilities_are_the_softmax_of_the_mean_logits(images, classes, batch, views):
+    model = Linear(classes)
+    found = evaluation.predict_probabilities(model, images, batch, views=views)
+    logits = 0
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect").astype(float)
+    height, width = images.shape[1:3]
+    for top, weight in {1: {1: 1.0}, 6: {1: 0.5, 0: 0.25, 2: 0.25}}[views].items():
+        view = padded[:, top : top + height, top : top + width]
+        logits = logits + weight / 2 * model.predict_on_batch(view)
+        logits = logits + weight / 2 * model.predict_on_batch(view[:, :, ::-1])
+    with np.errstate(under="ignore"):
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), atol=1e-9)
+
+
+def pictures_of(dtypes):
+    sides = st.integers(2, 6)
+    shape = st.tuples(st.integers(1, 5), sides, sides, st.sampled_from([1, 3]))
+    return hnp.arrays(st.sampled_from(dtypes), shape, elements=st.integers(0, 255))
+
+
+def fake(outputs=lambda n: np.ones((n, 2)), layers=(), input_shape=None):
+    """What looks like a network."""
+    predict = staticmethod(lambda images: outputs(len(images)))
+    return type(
+        "Fake", (), {"predict_on_batch": predict, "layers": layers, "input_shape": input_shape}
+    )()
+
+
+def layer(kind, activation=None):
+    made = type(kind, (), {})()
+    if activation:
+        made.activation = type("F", (), {"__name__": activation})()
+    return made
+
+
+@given(pictures_of(["uint8"]), st.data())
+def test_a_network_is_believed_only_if_it_gives_logits_of_these_images(images, data):
+    n, *shape = images.shape
+    good = [
+        fake(),
+        fake(layers=[layer("Rescaling")], input_shape=(None, *shape)),
+        fake(layers=[layer("Dense", "relu")], input_shape=(None, None, None, shape[2])),
+    ]
+    for model in good:
+        assert evaluation.predict_probabilities(model, images).shape == (n, 2)
+    bad = [
+        fake(layers=[layer("Softmax")]),
+        fake(layers=[layer("Dense", data.draw(st.sampled_from(["softmax", "sigmoid"])))]),
+        fake(lambda n: np.full((n, 4), 0.25)),
+        fake(lambda n: np.zeros((n, 1))),
+        fake(lambda n: np.zeros(n)),
+        fake(lambda n: np.zeros((n + 1, 3))),
+        fake(input_shape=(None, shape[0] + 1, *shape[1:])),
+        None,
+    ]
+    for model in bad:
+        with pytest.raises(ValueError, match=r"^Expected .* Received: "):
+            evaluation.predict_probabilities(model, images)
+    assume(images.max() > 1)
+    for scaled in (images / 255, images / 127.5 - 1):
+        with pytest.raises(ValueError, match="as the model scales them itself"):
+            evaluation.predict_probabilities(good[1], scaled)
+
+
+# How to mend them, as the errors say, and how they come about.
+IMAGES = {
+    "images[None]": lambda x: x[0],
+    "images[..., None]": lambda x: x[..., 0],
+    "np.moveaxis(images, 1, -1)": lambda x: np.moveaxis(x, -1, 1),
+    "images[..., :3]": lambda x: np.concatenate([x, x[..., :1]], axis=-1),
+    "(255 * images).round().astype('uint8')": lambda x: x / 255,
+    "images.astype('uint8')": lambda x: x.astype("float32") + 1,
+    "resized first": lambda x: [x[0], x[0, 1:]],
+    "as one array: np.concatenate": lambda x: iter([x]),
+}
+LABELS = {
+    "labels[:, 0]": lambda y: y[:, None],
+    "labels.argmax(axis=1)": lambda y: np.eye(y.max() + 2)[y],
+    "labels.astype(int)": lambda y: y.astype(float),
+    "np.unique(labels, return_inverse=True)": lambda y: y.astype(str),
+}
+
+
+@pytest.mark.parametrize("hint", [*IMAGES, *LABELS])
+@given(seed=st.integers(0, 99))
+@settings(max_examples=5)
+def test_what_an_error_says_mends_it(hint, seed):
+    rng = np.random.default_rng(seed)
+    images, labels = rng.integers(2, 250, (3, 6, 5, 3), dtype="uint8"), rng.integers(0, 4, 3)
+    if hint in IMAGES:
+        with pytest.raises(ValueError, match=rf"Expected images.*{re.escape(hint)}"):
+            checks.check_images(IMAGES[hint](images))
+    else:
+        with pytest.raises(ValueError, match=rf"Expected labels.*{re.escape(hint)}"):
+            checks.check_labels(LABELS[hint](labels))
+    if "images" in hint and "[x " not in hint and hint in IMAGES and "concatenate" not in hint:
+        mended = eval(hint, {"np": np, "images": IMAGES[hint](images)})
+        assert checks.check_images(mended) is mended
+    if hint in LABELS:
+        mended = eval(hint, {"np": np, "labels": LABELS[hint](labels)})
+        mended = mended[1] if isinstance(mended, tuple) else mended
+        assert len(checks.check_labels(mended)[0]) == 3
+
+
+@given(pictures_of(["uint8"]), st.integers(1, 7))
+def test_images_and_labels_belong_together(images, count):
+    labels = np.zeros(count, int)
+    if count == len(images):
+        found = checks.check_labelled(list(images), list(labels), 1, images.shape[1:])
+        np.testing.assert_array_equal(found[0], images)
+    else:
+        with pytest.raises(ValueError, match=rf"as labels. Received: {len(images)} im.*{count} l"):
+            checks.check_labelled(images, labels)
+
+
+@st.composite
+def pictures(draw):
+    shape = st.tuples(
+        st.integers(1, 7), st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3])
+    )
+    if draw(st.booleans()):
+        return draw(hnp.arrays("uint8", shape))
+    return draw(hnp.arrays("float32", shape, elements=st.floats(0, 1, width=32)))
+
+
+@given(pictures(), st.integers(1, 12), st.booleans(), st.booleans(), st.data())
+@settings(max_examples=12)
+def test_grid_shows_each_image_once_in_its_order(images, columns, own, titled, data):
+    titles = data.draw(st.lists(NAMES, min_size=len(images), max_size=len(images)))
+    ax = None if own else plt.subplots()[1]
+    ax = plotting.plot_images(images, titles if titled else None, columns=columns, ax=ax)
+    ax.figure.canvas.draw()
+    sheet = np.asarray(ax.images[0].get_array())
+    shown = sheet[sheet[..., 3] == 1][:, :3]
+    assert len(shown) == len(images) * images.shape[1] * images.shape[2]
+    pixels = np.broadcast_to(images, (*images.shape[:3], 3)).reshape(-1, 3)
+    pixels = pixels / (255 if images.dtype == "uint8" else 1)
+    assert np.abs(np.sort(shown, axis=0) - np.sort(pixels, axis=0)).max() < 1e-6
+    assert len(ax.texts) == (len(images) if titled else 0)
+    plt.close("all")
+
+
+@given(st.integers(1, 8), st.integers(2, 4), st.integers(0, 99), st.integers(1, 5))
+@settings(max_examples=12)
+def test_mistakes_are_the_wrong_ones_surest_first(n, classes, seed, count):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (n, 4, 5, 3), dtype="uint8")
+    probabilities, y_true = rng.dirichlet(np.ones(classes), n), rng.integers(0, classes, n)
+    names = [f"c{i}" for i in range(classes)]
+    with untouched(images, probabilities, y_true):
+        ax = plotting.plot_mistakes(images, y_true, probabilities, class_names=names, count=count)
+        wrong = [i for i in range(n) if probabilities[i].argmax() != y_true[i]]
+        wrong = sorted(wrong, key=lambda i: -probabilities[i].max())[:count]
+        texts = [text.get_text() for text in ax.texts]
+        if wrong:
+            assert texts == [
+                f"c{probabilities[i].argmax()} {probabilities[i].max():.0%}\nis c{y_true[i]}"
+                for i in wrong
+            ]
+        else:
+            assert texts == [f"no mistakes in {n} images"]
+
+
+@given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 5), st.booleans(), st.booleans())
+@settings(max_examples=15)
+def test_curves_lie_at_the_epochs_of_keras(count, freq, start, told, as_history):
+    epochs = [*range(start, start + count)] if as_history else [*range(count)]
+    validated = [e + 1 for e in epochs if (e + 1) % freq == 0]
+    assume(validated)
+    values = {"accuracy": np.linspace(0.2, 0.9, count), "val_accuracy": [0.5] * len(validated)}
+    history = type("History", (), {"history": values, "epoch": epochs})() if as_history else values
+    with untouched():
+        options = {"validation_freq": freq} if told else {}
+        ax = plotting.plot_learning_curves(history, data_name="x", **options)
+        ax.figure.canvas.draw()
+        drawn = [list(line.get_xdata()) for line in ax.lines]
+        assert drawn == [[e + 1 for e in epochs], validated]
+
+
+@given(
+    st.integers(0, 3), st.sampled_from(["random", "alternating", "none"]), st.integers(0, 9),
+    st.sampled_from(["uint8", "float32", "float64"]), st.sampled_from([1, 255]), st.integers(0, 3),
+)  # fmt: skip
+@settings(max_examples=15)
+def test_crops_and_flips_are_windows_of_each_image(padding, flip, seed, dtype, scale, epoch):
+    images = np.random.default_rng(seed).integers(0, 256, (6, 5, 6, 3)) / scale
+    images = images.astype(dtype)
+    layer = augmentation.PadCropFlip(padding, flip, seed=seed)
+    if flip == "alternating":
+        augmentation.AlternateFlips(layer).on_epoch_begin(epoch)
+    result = keras.ops.convert_to_numpy(layer(images, training=True))
+    assert result.dtype == images.dtype and result.shape == images.shape
+    margins = [(padding, padding)] * 2 + [(0, 0)]
+    for image, crop in zip(images, result, strict=True):
+        padded = np.pad(image, margins, mode="reflect")
+        corners = itertools.product(range(2 * padding + 1), repeat=2)
+        windows = [padded[y : y + 5, x : x + 6] for y, x in corners]
+        both = windows if flip == "none" else windows + [w[:, ::-1] for w in windows]
+        assert any(np.array_equal(crop, window) for window in both)
+    np.testing.assert_array_equal(layer(images, training=False), images)
+    clone = augmentation.PadCropFlip.from_config(layer.get_config())
+    assert clone.get_config() == layer.get_config()
+    assert layer.compute_output_shape(images.shape) == images.shape
+
+
+@given(
+    st.lists(st.sampled_from(list(augmentation.TRANSFORMS)), max_size=3, unique=True),
+    st.integers(0, 2**32 - 1), st.sampled_from([1, 3]),
+)  # fmt: skip
+@settings(max_examples=10)
+def test_every_chain_of_transforms_keeps_shape_and_range(names, seed, channels):
+    amounts = {"crop": 2, "crop_flip": 2, "crop_alternating_flip": 2, "flip": 0,
+               "rotation": 15, "shift": 0.1, "cutout": 0.25}  # fmt: skip
+    shape = (12, 10, channels)
+    images = np.random.default_rng(1).integers(0, 256, (4, *shape), dtype="uint8")
+    with untouched(images):
+        layer = augmentation.build_augmentation([(n, amounts[n]) for n in names], seed, shape)
+        result = keras.ops.convert_to_numpy(layer(images, training=True))
+        assert result.shape == images.shape and result.min() >= 0 and result.max() <= 255
+
+
+ONE = np.ones((1, 2, 2, 3))
+CALLS = {
+    "interval": lambda a, b: evaluation.accuracy_interval(a, b),
+    "confidence": lambda a, b: evaluation.accuracy_interval([0], [0], a),
+    "mean": lambda a, b: evaluation.mean_interval(a),
+    "calibration": lambda a, b: evaluation.expected_calibration_error(a, b),
+    "bins": lambda a, b: evaluation.expected_calibration_error([0], [[0.5, 0.5]], a),
+    "table": lambda a, b: evaluation.classification_table([0, 1], [0, 1], a),
+    "table's labels": lambda a, b: evaluation.classification_table(a, b, ["a", ""]),
+    "probabilities": lambda a, b: evaluation.predict_probabilities(Linear(2), a),
+    "model": lambda a, b: evaluation.predict_probabilities(a, ONE),
+    "batches": lambda a, b: evaluation.predict_probabilities(Linear(2), ONE, a),
+    "views": lambda a, b: evaluation.predict_probabilities(Linear(2), ONE, views=a),
+    "grid": lambda a, b: plotting.plot_images(a, b),
+    "titles": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), a),
+    "columns": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), columns=a),
+    "ax": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), ax=a),
+    "curves": lambda a, b: plotting.plot_learning_curves(a),
+    "values": lambda a, b: plotting.plot_learning_curves({"accuracy": a, "val_accuracy": b}),
+    "validation": lambda a, b: plotting.plot_learning_curves(
+        {"accuracy": [0, 1], "val_accuracy": [1]}, validation_freq=a
+    ),
+    "metric": lambda a, b: plotting.plot_learning_curves({"accuracy": [1]}, a),
+    "matrix": lambda a, b: plotting.plot_confusion_matrix(a, b, class_names=["x", "y"]),
+    "names": lambda a, b: plotting.plot_confusion_matrix([0, 1], [0, 1], class_names=a),
+    "unnamed": lambda a, b: plotting.plot_confusion_matrix(a, b),
+    "labels": lambda a, b: plotting.plot_confusion_matrix([0, 1], [0, 1], labels=a),
+    "weights": lambda a, b: plotting.plot_confusion_matrix([0, 1], [0, 1], sample_weight=a),
+    "shown": lambda a, b: plotting.plot_confusion_matrix([0, 1], [0, 1], display_labels=a),
+    "format": lambda a, b: plotting.plot_confusion_matrix([0, 1], [0, 1], values_format=a),
+    "rotation": lambda a, b: plotting.plot_confusion_matrix([0, 1], [0, 1], xticks_rotation=a),
+    "colours": lambda a, b: plotting.plot_confusion_matrix([0, 1], [0, 1], cmap=a),
+    "texts": lambda a, b: plotting.plot_confusion_matrix([0, 1], [0, 1], text_kw=a, im_kw=b),
+    "mistakes": lambda a, b: plotting.plot_mistakes(
+        np.zeros((1, 2, 2, 3)), a, b, class_names=["x", "y"]
+    ),
+    "padding": lambda a, b: augmentation.PadCropFlip(a),
+    "flip": lambda a, b: augmentation.PadCropFlip(2, a),
+    "flips": lambda a, b: augmentation.AlternateFlips(a),
+    "transforms": lambda a, b: augmentation.build_augmentation(a),
+    "amount": lambda a, b: augmentation.build_augmentation([("crop_flip", a), ("shift", b)]),
+    "transform": lambda a, b: augmentation.build_augmentation([(a, 1)]),
+    "shape": lambda a, b: augmentation.build_augmentation([], input_shape=a),
+    "augmentation's seed": lambda a, b: augmentation.build_augmentation([], seed=a),
+    "count": lambda a, b: checks.check_count("count", a, lowest=-9, multiple=3),
+    "seed": lambda a, b: checks.check_seed(a),
+    "large seed": lambda a, b: checks.check_seed(2**32),
+    "mirrors": lambda a, b: checks.check_mirrors([a]),
+    "network's name": lambda a, b: checks.check_choice("model", a, ["aa", "bb"]),
+    "wrong names": lambda a, b: checks.check_names({"x": 0, "y": a}, 2),
+    "labelled": lambda a, b: checks.check_labelled(a, b, 3, (2, 2, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@pytest.mark.parametrize("name", CALLS)
+@given(a=JUNK, b=JUNK)
+def test_everything_else_is_refused_in_our_words(name, a, b):
+    with untouched(a, b):
+        CALLS[name](a, b)
