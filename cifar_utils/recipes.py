@@ -38,6 +38,9 @@ class Options(dict):
     def __reduce__(self):  # for pickle and copy
         return Options, (dict(self),)
 
+    def __hash__(self):
+        return hash(frozenset(self))  # values may be lists
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:

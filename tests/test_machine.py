@@ -135,7 +135,7 @@ def test_broken_memory_costs_a_measurement_and_no_more(content, stub):
 
 
 def test_no_rest_is_left_where_the_answer_cannot_be_kept(stub, clean_environment):
-    stub(["avx512_bf16"], 0.5)
+    stub(["avx512_bf16"], float32=1.0, bfloat16=0.5)
     place = machine.own_cache() / machine.PRECISION
     place.mkdir(parents=True)
     assert best_precision() == "mixed_bfloat16"

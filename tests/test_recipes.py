@@ -91,6 +91,7 @@ def test_no_recipe_can_be_changed_through_its_options():
 def test_recipes_can_be_copied(again):
     recipe = RECIPES["fast_cnn"]
     assert again(recipe) == recipe and asdict(again(recipe)) == asdict(recipe)
+    assert len({recipe, again(recipe)}) == 1
 
 
 def test_lists_are_taken_where_tuples_are_kept():
