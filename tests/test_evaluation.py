@@ -260,6 +260,7 @@ def test_what_a_network_returns_must_be_finite_and_what_it_is_fed_in_its_range()
         predict_probabilities(broken, images)
     inner = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Rescaling(1 / 255)])
     deep = network(inner, keras.layers.Flatten(), keras.layers.Dense(2))
+    assert predict_probabilities(deep, images + 255 + 1e-4).shape == (3, 2)  # as after a rotation
     for wrong in (images + 0.5, images + 300, images - 1):
         with pytest.raises(ValueError, match="pixels from 0 to 255, as the model scales them"):
             predict_probabilities(deep, wrong)
