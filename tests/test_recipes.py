@@ -33,7 +33,7 @@ def test_every_system_has_its_recipe_and_every_recipe_its_network():
      ({"mixup": 0.2, "augmentation": (("crop_alternating_flip", 2),)}, "no mixup.*0.2"),
      ({"epochs": True}, "epochs.*True"), ({"learning_rate": float("inf")}, "rate.*inf"),
      ({"offset_rate": 0, "optimizer": "sgd"}, "offset_rate .*above 0 .*0"),
-     ({"offset_rate": 64.0}, "'sgd' for lookahead and faster offsets.*'adam'"),
+     ({"offset_rate": 64.0}, "'sgd' or 'muon' for lookahead and faster offsets.*'adam'"),
      ({"mixup": "0.2"}, "mixup.*'0.2'"), ({"weight_decay": None}, "decay.*None"),
      ({"model": "plain_cn"}, "Did you mean 'plain_cnn'"), ({"learning_rate": True}, "rate.*True"),
      ({"augmentation": (("crop_flp", 4),)}, "Did you mean 'crop_flip'"),
