@@ -177,9 +177,9 @@ class Muon(LookaheadSGD):
     def __init__(
         self, learning_rate, *, kernel_rate: float = 0.2, kernel_momentum: float = 0.6, **kwargs
     ):
+        super().__init__(learning_rate, **{"momentum": 0.85, "nesterov": True} | kwargs)
         self.kernel_rate = check_number("kernel_rate", kernel_rate, 0, 1e6, inside="(]")
         self.kernel_momentum = check_number("kernel_momentum", kernel_momentum, inside="[)")
-        super().__init__(learning_rate, **{"momentum": 0.85, "nesterov": True} | kwargs)
 
     def build(self, variables):
         if self.built:
