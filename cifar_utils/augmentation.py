@@ -163,9 +163,11 @@ class AlternateFlips(keras.callbacks.Callback):
     def __init__(self, augmentation: keras.Layer):
         super().__init__()
         inner = augmentation._flatten_layers() if isinstance(augmentation, keras.Layer) else ()
-        self.layers = [layer for layer in inner if isinstance(layer, PadCropFlip)]
+        crops = [layer for layer in inner if isinstance(layer, PadCropFlip)]
+        self.layers = [layer for layer in crops if layer.flip == "alternating"]
         if not self.layers:
-            raise expected("a PadCropFlip layer, or a model with one", repr(augmentation))
+            wanted = "a PadCropFlip layer whose flips alternate, or a model with one"
+            raise expected(wanted, repr(augmentation))
 
     def on_epoch_begin(self, epoch, logs=None):
         for layer in self.layers:
@@ -195,7 +197,7 @@ def check_transforms(
     for transform in transforms:
         if not isinstance(transform, (tuple, list)) or len(transform) != 2:
             name = transform if isinstance(transform, str) else "crop_flip"
-            raise expected(wanted, repr(transform), f"For example ({name!r}, 4).")
+            raise expected(wanted, repr(transform), f"For example [({name!r}, 4)].")
         name, amount = transform
         check_choice("transform", name, TRANSFORMS)
         unit, most = TRANSFORMS[name]
@@ -253,9 +255,11 @@ def build_augmentation(
     input_shape = check_input_shape(input_shape)
     seed = None if seed is None else check_seed(seed)
     layers = []
+    names = []
     for i, (name, amount) in enumerate(check_transforms(transforms)):
         # Of Keras' global settings, none decides what becomes of the pixels.
-        options = {"name": name, "dtype": "float32"}
+        options = {"name": f"{name}_{i}" if name in names else name, "dtype": "float32"}
+        names.append(name)
         options["seed"] = None if seed is None else (1000 * seed + i) % 2**32
         layers.append(_layer(name, amount, input_shape[2], options))
     layers = layers or [keras.layers.Identity()]  # an empty Sequential is not built

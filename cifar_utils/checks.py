@@ -20,6 +20,7 @@ def expected(what: object, received: object, hint: str = "") -> ValueError:
     >>> print(expected("a cat", "dog"))
     Expected a cat. Received: dog.
     """
+    received = str(received).rstrip(".")
     return ValueError(" ".join(filter(None, [f"Expected {what}. Received: {received}.", hint])))
 
 
@@ -30,9 +31,10 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     Expected a model of ['resnet20', 'plain20']. Received: 'resnet2'. Did you mean 'resnet20'?
     """
     known = list(known)
+    article = "an" if kind[0] in "aeiou" else "a"
     near = difflib.get_close_matches(str(name), map(str, known), n=2, cutoff=0.4)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return expected(f"a {kind} of {known}", _short(name), hint)
+    return expected(f"{article} {kind} of {known}", _short(name), hint)
 
 
 def check_choice(kind: str, value: object, known: Iterable[str | None]) -> str | None:
@@ -96,7 +98,9 @@ def check_mirrors(mirrors: Sequence[str] | None) -> None:
         raise expected(wanted, repr(mirrors))
 
 
-def check_names(class_names: Iterable[str], count: int | None = None) -> tuple[str, ...]:
+def check_names(
+    class_names: Iterable[str], count: int | None = None, what: str = "class_names"
+) -> tuple[str, ...]:
     """Names of classes as text, in the order of the labels: each a string or a number.
 
     Any container with an order will do; a mapping must have the labels, 0, 1, 2 …, for keys,
@@ -105,20 +109,20 @@ def check_names(class_names: Iterable[str], count: int | None = None) -> tuple[s
     if isinstance(class_names, Mapping):
         if set(class_names) != set(range(len(class_names))):
             hint = "Of {name: label}, take sorted(class_names, key=class_names.get)."
-            raise expected("class_names with the labels 0, 1, 2 … as keys", class_names, hint)
+            raise expected(f"{what} with the labels 0, 1, 2 … as keys", class_names, hint)
         names = [class_names[label] for label in range(len(class_names))]
     elif isinstance(class_names, (str, bytes, set, frozenset)):
-        wanted = "class_names in the order of the labels, for example a list"
+        wanted = f"{what} in the order of the labels, for example a list"
         raise expected(wanted, f"{type(class_names).__name__} {class_names!r}")
     else:
         try:
             names = list(class_names)
         except TypeError:
-            raise expected("class_names, for example a list", repr(class_names)) from None
-    if not names or not all(isinstance(name, (str, Real)) for name in names):
-        raise expected("class_names as strings, one at least", _short(names))
+            raise expected(f"{what}, for example a list", repr(class_names)) from None
+    if not names or not all(isinstance(name, (str, Real, np.bool_)) for name in names):
+        raise expected(f"{what} as strings, one at least", _short(names))
     if count not in (None, len(names)):
-        raise expected(f"{count} class_names", f"{len(names)}, {_short(names)}")
+        raise expected(f"{count} {what}", f"{len(names)}, {_short(names)}")
     return tuple(map(str, names))
 
 
@@ -139,7 +143,7 @@ def check_images(
     fits = array.ndim == 4 and shape[3] in CHANNELS and 0 not in shape
     typed = array.dtype == np.uint8
     if dtypes == "any":
-        typed = kind in "uif"
+        typed = kind in "ui" or (kind == "f" and bool(np.isfinite(array).all()))
     elif dtypes == "pixels" and kind == "f" and fits:
         typed = bool(array.min() >= 0 and array.max() <= 1)
     if fits and typed and image_shape in (None, shape[1:]):
@@ -159,12 +163,18 @@ def _mend_images(images: object, array: np.ndarray, fits: bool, dtypes: str) -> 
     shape = array.shape
     if fits and array.dtype.kind in "if" and dtypes != "any":
         if dtypes == "pixels":
-            return "Pixels up to 255: images / 255."
+            high = array.max() if array.min() >= 0 else 0
+            return "Pixels up to 255: images / 255." if 1 < high <= 255 else ""
         if array.dtype.kind == "f" and array.max() <= 1:
             return "Pixels go from 0 to 255: (255 * images).round().astype('uint8')."
         return "If its values go from 0 to 255: images.astype('uint8')."
     if hasattr(images, "element_spec") or hasattr(images, "__next__"):
-        return "Give its images as one array: np.concatenate([x for x, y in batches])."
+        return (
+            "Give its images as one array: np.concatenate([x for x, y in batches]), or np.stack "
+            "if they come one by one."
+        )
+    if isinstance(images, tuple) and len(images) == 2 and np.ndim(images[0]) == 4:
+        return "Of (images, labels), give the images."
     if array.ndim == 3 and 0 not in shape:
         one = "One image is a batch by images[None]."
         return one if shape[2] in CHANNELS else "Grey images are given by images[..., None]."
@@ -195,8 +205,19 @@ def check_labels(*labels: np.ndarray, num_classes: int | None = None) -> list[np
             )
         if num_classes and (array.min() < 0 or array.max() >= num_classes):
             from_to = f"labels from {array.min()} to {array.max()}"
-            raise expected(f"labels from 0 to {num_classes - 1}", from_to)
+            raise expected(f"labels from 0 to {num_classes - 1}, of {num_classes} classes", from_to)
         arrays.append(array.astype(np.int64))
+    check_lengths(*(f"{len(array)} labels" for array in arrays))
+    return arrays
+
+
+def check_texts_or_labels(*labels: np.ndarray) -> list[np.ndarray]:
+    """Labels of any kind, text too, as arrays of shape (n,), n > 0, of one length."""
+    arrays = [_array(values) for values in labels]
+    for values, array in zip(labels, arrays, strict=True):
+        if array.ndim != 1 or not array.size:
+            wanted = "labels of shape (n,), n at least 1"
+            raise expected(wanted, _described(values, array), _mend_labels(array))
     check_lengths(*(f"{len(array)} labels" for array in arrays))
     return arrays
 

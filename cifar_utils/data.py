@@ -9,6 +9,7 @@ The test images have a door of their own, :func:`load_cifar10_test`, so that nob
 opens it by accident: look at them once, at the end, when every choice is made.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,9 +56,12 @@ SYNTHETIC = "synthetic stand-in"
 SOURCES = ("auto", "cifar10", "synthetic")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageData:
     """Training and validation images, as :func:`load_cifar10` and :func:`split_images` give them.
+
+    With a validation set of your own, make one yourself:
+    ``ImageData(x_train, y_train, x_val, y_val, class_names)``.
 
     Attributes
     ----------
@@ -66,21 +70,26 @@ class ImageData:
         CIFAR-10 have 32 x 32 pixels in colour.
     y_train, y_val : ndarray of int64, shape (n,)
         Labels from 0, indices into `class_names`.
+    class_names : tuple of str
     name : str
         What the images are. Of CIFAR-10, ``"cifar10"`` for the official release,
         ``"cifar10-q75"`` for its JPEG copy, ``"synthetic stand-in"``, or ``"unofficial copy"``.
     fingerprint : str
-        SHA-256 over the pixels, then the labels, of all images that were to be split.
-    class_names : tuple of str
+        SHA-256 over the pixels, then the labels, of all images that were to be split; the
+        ledger needs it, training does not.
     """
 
     x_train: np.ndarray
     y_train: np.ndarray
     x_val: np.ndarray
     y_val: np.ndarray
-    name: str
-    fingerprint: str
-    class_names: tuple[str, ...] = CLASS_NAMES
+    class_names: tuple[str, ...]
+    name: str = "own images"
+    fingerprint: str = ""
+
+    def __repr__(self) -> str:
+        count = f"{len(self.x_train):,} training and {len(self.x_val):,} validation images"
+        return f"<{self.name}: {count} in {len(self.class_names)} classes>"
 
 
 def load_cifar10(
@@ -148,7 +157,7 @@ def load_cifar10(
         rows = train[start : start + 100]
         images[start : start + len(rows)] = images[rows]
     images.resize((len(train), 32, 32, 3), refcheck=False)
-    return ImageData(images, y_train, x_val, y_val, name, digest)
+    return ImageData(images, y_train, x_val, y_val, CLASS_NAMES, name, digest)
 
 
 def load_cifar10_test(
@@ -274,12 +283,14 @@ def split_images(
         received = f"labels {np.unique(labels).tolist()}"
         hint = "Number them by np.unique(labels, return_inverse=True)."
         raise expected("an image of every class, labels 0, 1, 2 …", received, hint)
-    if class_names is None:
-        class_names = range(len(counts))
-    names = check_names(class_names, len(counts))
+    names = check_names(range(len(counts)) if class_names is None else class_names)
+    if len(names) > len(counts):
+        raise expected("an image of every class", f"none of {', '.join(names[len(counts) :])}")
+    names = check_names(names, len(counts))
     seed = check_seed(seed)
+    given = val_size
     if isinstance(val_size, float):
-        val_size = round(check_number("val_size", val_size, 0, 1, inside="[)") * len(images))
+        val_size = math.ceil(check_number("val_size", val_size, 0, 1, inside="[)") * len(images))
     rows, aside = np.arange(len(images)), np.arange(0)
     if check_count("val_size", val_size, lowest=0):
         from sklearn.model_selection import train_test_split
@@ -291,11 +302,11 @@ def split_images(
         except ValueError as error:
             raise expected(
                 f"val_size to leave images of each of {len(counts)} classes for both parts",
-                f"val_size={val_size} with {min(counts)} to {max(counts)} images a class",
+                f"val_size={given} with {min(counts)} to {max(counts)} images a class",
             ) from error
     rows, aside = np.sort(rows), np.sort(aside)
     parts = images[rows], labels[rows], images[aside], labels[aside]
-    return ImageData(*parts, name, fingerprint(images, labels), names)
+    return ImageData(*parts, names, name, fingerprint(images, labels))
 
 
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from scipy.special import softmax
-from scipy.stats import binomtest
-from scipy.stats import t as student_t
 from sklearn.metrics import precision_recall_fscore_support
 
 from cifar_utils.checks import (
@@ -73,7 +72,7 @@ def accuracy_interval(
     y_true, y_pred = check_labels(y_true, y_pred)
     confidence = check_number("confidence", confidence, inside="()")
     right, n = int(np.sum(y_true == y_pred)), len(y_true)
-    low, high = binomtest(right, n).proportion_ci(confidence, method="wilson")
+    low, high = stats.binomtest(right, n).proportion_ci(confidence, method="wilson")
     return AccuracyInterval(right / n, float(low), float(high))
 
 
@@ -99,7 +98,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     Parameters
     ----------
     values : sequence of float
-        One a run. Of a single run the reach is infinite.
+        Fractions, such as accuracies, one a run. Of a single run the reach is infinite.
     confidence : float
         Between 0 and 1.
 
@@ -127,7 +126,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     if runs == 1:
         return MeanInterval(mean, math.inf, 1)
     error = values.std(ddof=1) / math.sqrt(runs)
-    return MeanInterval(mean, float(student_t.ppf((1 + confidence) / 2, runs - 1) * error), runs)
+    return MeanInterval(mean, float(stats.t.ppf((1 + confidence) / 2, runs - 1) * error), runs)
 
 
 class Predictor(Protocol):
@@ -192,7 +191,7 @@ def _check_predictor(model: Predictor, images: np.ndarray) -> None:
     layers = getattr(model, "layers", None) or [None]
     last = getattr(getattr(layers[-1], "activation", None), "__name__", "")
     if last in ("softmax", "sigmoid") or type(layers[-1]).__name__ == "Softmax":
-        raise _no_logits(f"one that ends in a {last or 'softmax'}")
+        raise _no_logits(f"one that ends in a {last or 'softmax'}", softmax=True)
     takes = getattr(model, "input_shape", None)
     if isinstance(takes, tuple) and len(takes) == 4:
         wanted = takes[1:]
@@ -212,12 +211,12 @@ def _logits(model: Predictor, images: np.ndarray) -> np.ndarray:
         raise _no_logits(f"outputs of shape {outputs.shape} for {len(images)} images")
     outputs = outputs.astype(float)
     if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
-        raise _no_logits("rows that sum to 1, as behind a softmax")
+        raise _no_logits("rows that sum to 1, as behind a softmax", softmax=True)
     return outputs
 
 
-def _no_logits(received: str) -> ValueError:
-    hint = "What ends in a softmax gives probabilities itself, by model.predict."
+def _no_logits(received: str, *, softmax: bool = False) -> ValueError:
+    hint = "What ends so gives probabilities itself, by model.predict." if softmax else ""
     return expected("a model that returns logits, shape (n, classes)", received, hint)
 
 

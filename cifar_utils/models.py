@@ -401,6 +401,8 @@ def fast_cnn(
         return layers.Conv2D(width, 3, **options)(x)
 
     widths = [check_count("each of widths", width) for width in widths]
+    if len(widths) != 3:
+        raise expected("three widths", repr(widths))
     patterns = 2 * 2 * x.shape[-1]  # that a window of 2 x 2 can be made up of
     # Each with its negative.
     x = layers.Conv2D(2 * patterns, 2, activation=activation, name="whitening_conv")(x)

@@ -5,14 +5,15 @@ from collections import Counter
 
 import keras
 
+from cifar_utils.checks import check_count, expected
 from cifar_utils.fast.progressive import at_side
 from cifar_utils.fast.whitening import WHITENING
-from cifar_utils.recipes import Recipe
+from cifar_utils.recipes import RECIPES, Recipe
 
 COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
 
 
-def operations(model: keras.Model, recipe: Recipe, images: int = 50_000) -> dict[str, int]:
+def operations(model: keras.Model, recipe: Recipe | str, images: int = 50_000) -> dict[str, int]:
     """Floating-point operations of a training by a recipe, for each layer that has a kernel.
 
     Counted are the convolutions and dense layers, a multiplication and an addition as two
@@ -24,10 +25,10 @@ def operations(model: keras.Model, recipe: Recipe, images: int = 50_000) -> dict
     Parameters
     ----------
     model : keras.Model
-        Functional, and frozen where the training has it so: ``run.model``, for example. What
-        a model inside of it costs is left out.
-    recipe : Recipe
-        Says for how many epochs, and how large the images are in each.
+        Functional or sequential, and frozen where the training has it so: ``run.model``, for
+        example. What a model inside of it costs is left out.
+    recipe : Recipe or str
+        Or its name. Says for how many epochs, and how large the images are in each.
     images : int
         Training images. Those that fill no whole batch are left out, as in training.
 
@@ -35,6 +36,11 @@ def operations(model: keras.Model, recipe: Recipe, images: int = 50_000) -> dict
     -------
     dict of str to int
         A layer's name and its operations, in the order of the network.
+
+    Raises
+    ------
+    ValueError
+        If the model is none of images of one size, or there are fewer images than a batch.
 
     Examples
     --------
@@ -44,7 +50,13 @@ def operations(model: keras.Model, recipe: Recipe, images: int = 50_000) -> dict
     >>> max(cost, key=cost.get), f"{sum(cost.values()) / 1e15:.3f} PFLOP"
     ('stage2_conv2', '0.030 PFLOP')
     """
-    seen = images // recipe.batch_size * recipe.batch_size
+    recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    if not isinstance(model, keras.Model) or not model.built or len(model.inputs or ()) != 1:
+        raise expected("a built Keras model with one input", repr(model))
+    if len(model.inputs[0].shape) != 4 or None in model.inputs[0].shape[1:]:
+        raise expected("a model of images of one size", f"inputs of shape {model.inputs[0].shape}")
+    seen = check_count("images", images, recipe.batch_size) // recipe.batch_size
+    seen *= recipe.batch_size
     total = Counter()
     for first, end, side in recipe.phases():
         smaller = at_side(model, side, share=False)

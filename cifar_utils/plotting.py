@@ -7,6 +7,7 @@ drew on. Give it ``data_name=data.name`` and the plot says which images it is ab
 import contextlib
 import math
 import textwrap
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from cifar_utils.checks import (
     check_lengths,
     check_names,
     check_probabilities,
+    check_texts_or_labels,
     expected,
 )
 
@@ -83,7 +85,7 @@ def label_source(ax: Axes, data_name: str | None, *, above: bool = False) -> Non
 
     With `above`, over the upper right one: for plots whose tick labels need the room below.
     """
-    if not data_name:
+    if not data_name or data_name in [text.get_text() for text in ax.texts]:
         return
     if above:
         text = ax.set_title(data_name, fontsize=8, loc="right")
@@ -230,14 +232,15 @@ def plot_learning_curves(
         count = len(curves["validation"])
         places["validation"] = _validated(places["training"], count, validation_freq)
     letter = plt.rcParams["font.size"] / 72
-    with _canvas(ax, 4.2, 2.7, (5.5 * letter, 4.5 * letter, 0.2, 0.2)) as ax:
+    with _canvas(ax, 4.2, 2.7, (7 * letter, 4.5 * letter, 0.2, 0.2)) as ax:
         drawn = len({line.get_gid() for line in ax.lines} - {None}) + 1
         whose = f"{label}, " if label else f"{drawn}: " if drawn > 1 else ""
-        for (part, curve), style in zip(curves.items(), ("o-", "s--"), strict=False):
+        marks = ("o-", "s--") if len(places["training"]) <= 50 else ("-", "--")
+        for (part, curve), style in zip(curves.items(), marks, strict=False):
             options = {"markersize": 4, "label": f"{whose}{part}", "gid": f"history {drawn}"}
             ax.plot(places[part], curve, style, **options)
         ax.set(xlabel="epoch", ylabel=metric)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if "accuracy" in metric and max(map(np.nanmax, curves.values())) <= 1:
             ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.grid(visible=True, alpha=0.3)
@@ -355,19 +358,29 @@ def plot_confusion_matrix(
         (shown,) = check_labels(labels, num_classes=len(class_names))
         if display_labels is None:
             display_labels = [class_names[label] for label in shown]
+    y_true, y_pred = check_texts_or_labels(y_true, y_pred)
     try:
-        if labels is None:
-            labels = unique_labels(y_true, y_pred)
+        labels = unique_labels(y_true, y_pred) if labels is None else list(labels)
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"some twice: {labels}")
         options = {"labels": labels, "sample_weight": sample_weight, "normalize": normalize}
-        matrix = confusion_matrix(y_true, y_pred, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that there is but one label
+            matrix = confusion_matrix(y_true, y_pred, **options)
     except (ValueError, TypeError) as error:
-        raise expected(
-            "labels of one length, and weights of the same, as scikit-learn takes them", error
-        ) from error
-    names = check_names(labels if display_labels is None else display_labels, len(matrix))
+        raise expected("labels and weights as scikit-learn takes them", error) from error
+    if display_labels is None:
+        names = check_names(labels, len(matrix), "labels")
+    else:
+        names = check_names(display_labels, len(matrix), "display_labels")
     shares = normalize is not None
     if values_format is None and (shares or matrix.dtype.kind != "f"):
         values_format = ".2f" if shares else "d"
+    for name, given in (("im_kw", im_kw), ("text_kw", text_kw)):
+        if not isinstance(given, (Mapping, type(None))):
+            raise expected(f"{name} as a mapping", repr(given))
+    if im_kw is None or "norm" not in im_kw:  # the darkest colour is nothing
+        im_kw = {"vmin": 0} | dict(im_kw or {})
     options = {"cmap": cmap, "im_kw": im_kw, "text_kw": text_kw, "values_format": values_format}
     whose = {"true": "the true class", "pred": "the predicted class", "all": "all images"}
     return _draw_matrix(
@@ -398,8 +411,9 @@ def _draw_matrix(
     numbers = _numbers(display.confusion_matrix, rotation, options)
     side = min(4.6 + 0.16 * max(0, n - 10), 12)  # of the matrix on a figure of our own, in inches
     letter = plt.rcParams["font.size"] / 72  # of the labels of axes and colour bar
-    room = longest * 9 / 72 + 0.2 + 1.8 * letter  # of the names and a label
-    margins = room, room, 0.06 * side + 5.5 * letter, 0.3
+    room = 1.05 * longest * 9 / 72 + 0.25 + 1.8 * letter  # of the names and a label
+    bar_room = 0.06 * side + (max(map(_width, numbers)) + 3.5) * letter
+    margins = room, room, bar_room, 0.3
     with _canvas(ax, side, side, margins) as canvas:
         figure = canvas.figure
         if ax is not None:
@@ -407,6 +421,8 @@ def _draw_matrix(
             side = min(extent.width, extent.height) / figure.dpi
             if figure.get_layout_engine():  # which will make room
                 side = max(side - room, side / 4)
+            elif colorbar:  # which will take a fifth
+                side = min(0.8 * extent.width, extent.height) / figure.dpi
         cell = 72 * side / n  # in points
         if rotation is None:
             rotation = 0 if longest * 9 < 0.9 * cell else 45 if longest < 8 and n <= 20 else 90
@@ -477,7 +493,8 @@ def plot_mistakes(
     class_names : sequence of str
         In the order of the labels.
     count : int
-        Show at most this many. Where all images are right, the plot says so.
+        Show at most this many, each under the class it was taken for, how sure the model was,
+        and the class it has. Where all images are right, the plot says so.
     columns, data_name, ax
         As for :func:`plot_images`.
 

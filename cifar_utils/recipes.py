@@ -47,6 +47,9 @@ class Options(dict):
 class Recipe:
     """Everything that decides how a network is trained, but the data and the seed.
 
+    A recipe does not change: ``dataclasses.replace(RECIPES["fast_cnn"], epochs=5)`` makes
+    another. With smaller batches, take a learning rate that is smaller in proportion.
+
     Attributes
     ----------
     name, model : str
@@ -139,9 +142,10 @@ class Recipe:
         ):
             check_choice(attribute, getattr(self, attribute), allowed)
         for attribute, high in (
-            ("learning_rate", 1e6), ("weight_decay", 1.0), ("label_smoothing", 1.0), ("mixup", 1e6),
+            ("learning_rate", 1e6), ("weight_decay", 1.0), ("mixup", 1e6),
         ):  # fmt: skip
             check_number(attribute, getattr(self, attribute), 0, high)
+        check_number("label_smoothing", self.label_smoothing, 0, 1, inside="[)")
         check_number("offset_rate", self.offset_rate, 0, 1e6, inside="(]")
         check_number("muon_rate", self.muon_rate, 0, 1e6, inside="(]")
         for attribute in ("momentum", "muon_momentum", "warmup"):

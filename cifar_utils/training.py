@@ -4,8 +4,10 @@ What makes it fast is in ``fast/``; what decides how well a network learns, in `
 """
 
 import contextlib
+import math
 import os
 import random
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +40,8 @@ class Run:
     ----------
     model : keras.Model
         As it is after the last epoch, of Keras' own layers: it can be saved, and loaded
-        where this package is not installed. Takes pixels from 0 to 255 and returns logits.
+        where this package is not installed. Takes pixels from 0 to 255 and returns logits. It
+        is not compiled: judge it by ``evaluation.predict_probabilities``.
     recipe : Recipe
     seed : int
     history : dict of str to list of float
@@ -81,7 +84,8 @@ def train(
     Parameters
     ----------
     recipe : Recipe or str
-        For example ``RECIPES["valid_cnn"]``, or its name.
+        For example ``RECIPES["valid_cnn"]``, or its name; ``list(RECIPES)`` has all of them.
+        With some hundred images, begin with ``"fast_cnn"`` in small batches.
     data : ImageData or (images, labels)
         Training images and, if there are any, validation images: CIFAR-10's from
         ``load_cifar10``, your own from ``split_images``, of any size and number of classes.
@@ -133,22 +137,28 @@ def train(
     data, seed = _checked(data), check_seed(seed)
     steps_per_epoch(data.x_train, recipe.batch_size)  # raises if there is none
     precision = precision or best_precision()
+    if not isinstance(resume, (str, os.PathLike, type(None))):
+        raise expected("resume as a path", repr(resume))
     with keras_defaults("float32"), _seeded(seed):
         return _train(recipe, data, seed, precision, Path(resume) if resume else None, verbose)
 
 
 def _checked(data: ImageData | tuple) -> ImageData:
     """The data as arrays; ValueError unless images, labels and names belong together."""
+    hint = "Make such data of your own images by split_images, or by ImageData itself."
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        return split_images(*data, val_size=0)
+        if isinstance(data[1], (tuple, list)) and data[1] and np.ndim(data[1][0]) > 1:
+            raise expected("ImageData, or (images, labels)", "two pairs", hint)
+        data = split_images(*data, val_size=0)
     if not isinstance(data, ImageData):
-        hint = "Make such data of your own images by split_images."
         raise expected("ImageData, or (images, labels)", type(data).__name__, hint)
     names, x_train = check_names(data.class_names), check_images(data.x_train)
     form = len(names), x_train.shape[1:]
     x_train, y_train = check_labelled(x_train, data.y_train, *form)
+    if len(names) < 2:
+        raise expected("images of two classes at least", f"one, {names[0]!r}")
     x_val, y_val = x_train[:0], y_train[:0]
-    if len(data.x_val) or len(data.y_val):
+    if any(part is not None and len(part) for part in (data.x_val, data.y_val)):
         x_val, y_val = check_labelled(data.x_val, data.y_val, *form)
     return replace(data, x_train=x_train, y_train=y_train, x_val=x_val, y_val=y_val)
 
@@ -231,6 +241,16 @@ def _train(
     speed = steps * recipe.batch_size * len(steady) / sum(steady)
     seconds = sum(state.history["seconds"])
     cost = sum(operations(model, recipe, len(data.x_train)).values())
+    end, chance = state.history["loss"][-1], math.log(num_classes)
+    if not end < 3 * chance:
+        warnings.warn(
+            f"The training diverged: its loss ended at {end:.3g}, where guessing has {chance:.3g}. "
+            "A smaller learning rate may help: dataclasses.replace(recipe, learning_rate=…).",
+            stacklevel=3,
+        )
+    if len(networks) > 1:  # layers that saw smaller images would tell of these
+        trained, model = model, type(model).from_config(model.get_config())
+        model.set_weights(trained.get_weights())
     return Run(model, recipe, seed, state.history, seconds, speed, precision, cost)
 
 

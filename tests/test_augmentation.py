@@ -144,8 +144,9 @@ def test_flips_alternate_in_ones_own_fit_by_their_callback(inside, images):
     model.fit(batches, epochs=2, verbose=0, shuffle=False, callbacks=[AlternateFlips(augmentation)])
     even, odd = seen[-2:]
     np.testing.assert_array_equal(even, odd[:, :, ::-1])
-    with pytest.raises(ValueError, match="Expected a PadCropFlip layer"):
-        AlternateFlips(keras.layers.Identity())
+    for other in (keras.layers.Identity(), build_augmentation([("crop_flip", 3)])):
+        with pytest.raises(ValueError, match="whose flips alternate, or a model with one"):
+            AlternateFlips(other)
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -202,7 +203,10 @@ def test_layer_survives_a_file(tmp_path, images):
         (lambda: build_augmentation([("turn", 3)]), "Expected a transform of.*Received: 'turn'"),
         (lambda: build_augmentation(["flip"]), r"\(name, amount\) pairs. Received: 'flip'"),
         (lambda: build_augmentation("flip"), r"pairs. Received: 'flip'"),
-        (lambda: build_augmentation([("crop_flip",)]), r"pairs.*For example \('crop_flip', 4\)"),
+        (
+            lambda: build_augmentation([("crop_flip",)]),
+            r"pairs.*For example \[\('crop_flip', 4\)\]",
+        ),
         (lambda: build_augmentation([("rotation", 270)]), r"degrees\) as a number.*180"),
         (lambda: build_augmentation([("shift", "0.1")]), "as a number from 0 to 1.*'0.1'"),
         (lambda: build_augmentation([], seed=-1), "seed .*Received: -1"),

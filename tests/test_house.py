@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "models": {"checks", "data"},
     "recipes": {"checks", "augmentation", "models", "fast"},
     "fast": {"checks", "dataset"},
-    "operations": {"fast", "recipes"},
+    "operations": {"checks", "fast", "recipes"},
     "training": {"checks", "data", "models", "augmentation", "recipes", "fast", "operations"},
     "notebook": {"checks", "data", "fast"},
     "experiments": {*GROUND_FLOOR, "dataset", "fast"} - {"__main__", "notebook"},

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import ops
@@ -74,3 +75,18 @@ def test_operations_are_told_by_layer_also_for_models_that_share_one():
     assert list(counts)[:2] == ["stage1_conv1", "stage2_conv1"]
     # 30 x 30 places, 27 weights for 32 channels, two operations, forwards and for the kernel.
     assert counts["stage1_conv1"] == 10 * 64 * 900 * 27 * 32 * 2 * 2
+
+
+def test_a_sequential_model_and_a_recipes_name_are_taken_and_others_refused():
+    layers = [keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    counts = operations(model, "valid_cnn", images=64)
+    assert counts[layers[2].name] == 10 * 64 * 3 * 2 * 36 * 4 * 2
+    for wrong, message in (
+        ((None, "valid_cnn"), "built Keras model"),
+        ((keras.Sequential([keras.Input((None, None, 3)), layers[0]]), "valid_cnn"), "one size"),
+        ((model, "valid"), "Did you mean 'valid_cnn'"),
+        ((model, "valid_cnn", 5), "images .*64 or more. Received: 5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            operations(*wrong)

@@ -254,13 +254,17 @@ def test_a_recipe_by_its_name_and_images_by_themselves_are_taken(data, monkeypat
         (None, "data", "Expected a Recipe, or the name of one"),
         (QUICK, "arrays", "Make such data of your own images by split_images"),
         (QUICK, "no class 0", r"labels 0, 1, 2 ….*np.unique"),
+        (QUICK, "pairs", "two pairs.*or by ImageData itself"),
+        (QUICK, "one class", "two classes at least. Received: one, '0'"),
         (replace(QUICK, model_options={"droput": 0.1}), "data", "Expected options that valid_cnn"),
         (replace(QUICK, model_options={"bn_momentum": 2}), "data", "bn_momentum .*Received: 2"),
     ],
 )
 def test_what_is_no_recipe_or_no_data_is_refused(recipe, images, message, data):
     x, y = data.x_train, data.y_train
-    given = {"data": data, "arrays": x, "no class 0": (x, y + 1)}[images]
+    given = {"data": data, "arrays": x, "no class 0": (x, y + 1)}
+    given |= {"pairs": ((x, y), (x, y)), "one class": (x, 0 * y)}
+    given = given[images]
     with pytest.raises(ValueError, match=message):
         train(recipe, given, verbose=0)
 
@@ -305,6 +309,22 @@ def test_images_of_ones_own_may_have_other_sizes_and_classes(name, shape):
     run = train(recipe, data, epochs=2, verbose=0)
     assert predict_probabilities(run.model, data.x_val).shape == (6, 3)
     assert np.isfinite(run.history["val_loss"]).all() and run.operations > 0
+
+
+def test_the_network_tells_of_images_in_their_own_size_after_smaller_ones(trained):
+    model = trained("fast_cnn_large").model
+    for layer in model.layers:
+        assert (
+            layer.output.shape == build_model("fast_cnn_large").get_layer(layer.name).output.shape
+        )
+        assert len(layer._inbound_nodes) == 1
+
+
+@pytest.mark.usefixtures("quickly")
+def test_a_training_that_diverges_is_told(data):
+    recipe = replace(RECIPES["valid_cnn_tuned"], batch_size=10, learning_rate=50.0)
+    with pytest.warns(UserWarning, match=r"diverged: its loss ended at .*smaller learning rate"):
+        train(recipe, data, epochs=1, verbose=0)
 
 
 def test_training_can_start_from_the_images(data):

@@ -44,12 +44,12 @@ def noise(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _train(images: int, name: str, **changes):
     """A recipe of ours on whole epochs, augmentation and weight average included."""
-    from cifar_utils.data import ImageData
+    from cifar_utils.data import CLASS_NAMES, ImageData
     from cifar_utils.recipes import RECIPES
     from cifar_utils.training import train
 
     x, y = noise(images)
-    data = ImageData(x, y, x[:0], y[:0], "noise", "")
+    data = ImageData(x, y, x[:0], y[:0], CLASS_NAMES, "noise")
     return train(replace(RECIPES[name], **changes), data, verbose=0)
 
 

@@ -41,7 +41,10 @@ def training_input(images: np.ndarray, targets: np.ndarray, **options):
 def steps_per_epoch(images: np.ndarray, batch_size: int) -> int:
     """How many whole batches there are; ValueError if there is none."""
     if len(images) < batch_size:
-        hint = "A recipe with smaller batches: dataclasses.replace(recipe, batch_size=…)."
+        hint = (
+            "A recipe with smaller batches, and a learning rate smaller in proportion: "
+            "dataclasses.replace(recipe, batch_size=…, learning_rate=…)."
+        )
         raise expected(
             f"at least {batch_size} training images, a batch", f"{len(images)} images", hint
         )

@@ -16,7 +16,7 @@ def at_side(model: keras.Model, side: int, *, share: bool = True) -> keras.Model
     Parameters
     ----------
     model : keras.Model
-        Functional, with one input of shape (n, height, width, channels).
+        Functional or sequential, with one input of shape (n, height, width, channels).
     side : int
         What becomes of 32 pixels; of other images, the sides shrink in the same proportion.
     share : bool
@@ -38,7 +38,8 @@ def at_side(model: keras.Model, side: int, *, share: bool = True) -> keras.Model
     """
     if side == WHOLE and share:
         return model
-    *_, height, width, channels = model.input.shape
+    (given,) = model.inputs
+    *_, height, width, channels = given.shape
     rows, columns = (max(1, size * side // WHOLE) for size in (height, width))
 
     def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -49,7 +50,7 @@ def at_side(model: keras.Model, side: int, *, share: bool = True) -> keras.Model
         return layer if share else type(layer).from_config(layer.get_config())
 
     try:
-        inputs = keras.Input((rows, columns, channels), dtype=model.input.dtype)
+        inputs = keras.Input((rows, columns, channels), dtype=given.dtype)
         return keras.models.clone_model(model, inputs, clone_function=copied)
     except ValueError as error:
         wanted = f"images large enough for {model.name}"

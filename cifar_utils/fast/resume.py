@@ -71,7 +71,9 @@ class TrainingState(keras.callbacks.Callback):
                 self.kept = {name: kept[name] for name in kept.files if name != "about"}
             theirs, history = found["identity"], found["history"]
         except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError) as error:
-            self._refuse("a training", f"a file that is damaged or another's ({error})")
+            self._refuse(
+                "a training", f"a file that is damaged or another's ({type(error).__name__})"
+            )
         other = [k for k in self.identity | theirs if self.identity.get(k) != theirs.get(k)]
         if other:
             wanted, received = ({k: a.get(k) for k in other} for a in (self.identity, theirs))
