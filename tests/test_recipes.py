@@ -55,6 +55,13 @@ def test_a_training_on_small_images_ends_with_whole_ones_however_short():
     assert list(replace(QUICK, sides=((1.0, 16),)).phases()) == [(0, 3, 16)]
 
 
+def test_phases_are_cut_where_the_whitening_layer_is_frozen():
+    recipe = replace(QUICK, epochs=11, sides=((5 / 11, 20),), whitening_epochs=3)
+    assert recipe.phases() == [(0, 3, 20), (3, 5, 20), (5, 11, 32)]
+    assert replace(recipe, whitening_epochs=5).phases() == [(0, 5, 20), (5, 11, 32)]
+    assert replace(recipe, whitening_epochs=99).phases() == [(0, 5, 20), (5, 11, 32)]
+
+
 def test_settings_hold_what_is_on_and_fit_into_json():
     options = {"statistics": (np.full(3, 0.5), np.full(3, 0.25))}
     settings = replace(QUICK, epochs=np.int64(1), model_options=options).settings()

@@ -321,6 +321,21 @@ def test_the_network_tells_of_images_in_their_own_size_after_smaller_ones(traine
 
 
 @pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize(("learned", "epochs"), [(0, 1), (1, 1), (1, 2), (2, 2)])
+def test_offsets_of_the_whitening_layer_learn_until_they_are_frozen(learned, epochs, data):
+    options = {"batch_size": 50, "sides": (), "whitening_epochs": learned, "optimizer": "muon"}
+    recipe = replace(RECIPES["fast_cnn"], **options, model_options={"widths": (4, 8, 8)})
+    model = train(recipe, data, epochs=epochs, verbose=0).model
+    layer = model.get_layer("whitening_conv")
+    kernel, bias = (np.asarray(w) for w in layer.get_weights())
+    np.testing.assert_array_equal(kernel[..., :12], -kernel[..., 12:])  # as it was at the start
+    assert bool(bias.any()) == (learned > 0) and not layer.trainable_weights
+    if (learned, epochs) == (1, 2):
+        once = train(replace(recipe, epochs=1), data, verbose=0).model
+        np.testing.assert_allclose(bias, once.get_layer("whitening_conv").bias, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("quickly")
 def test_a_training_that_diverges_is_told(data):
     recipe = replace(RECIPES["valid_cnn_tuned"], batch_size=10, learning_rate=50.0)
     with pytest.warns(UserWarning, match=r"diverged: its loss ended at .*smaller learning rate"):

@@ -184,18 +184,20 @@ class Muon(LookaheadSGD):
     def build(self, variables):
         if self.built:
             return
-        kernels = [v for v in variables if len(v.shape) == 4 and v.shape[2] > 4]
-        self.kernels = {id(v) for v in kernels}
+        # By number, as what an update is given is the backend's variable.
+        self.kernels = [len(v.shape) == 4 and v.shape[2] > 4 for v in variables]
         # Of these kernels the norm is given; and offsets are spared, as usual.
-        spared = [v for v in variables if id(v) in self.kernels or v.name in SPARED]
+        pairs = zip(variables, self.kernels, strict=True)
+        spared = [v for v, kernel in pairs if kernel or v.name in SPARED]
         self.exclude_from_weight_decay(var_list=spared)
         super().build(variables)
 
     def move(self, gradient, variable, learning_rate):
-        if id(variable) not in self.kernels:
+        index = self._get_variable_index(variable)
+        if not self.kernels[index]:
             super().move(gradient, variable, learning_rate)
             return
-        kept, m = self.momentums[self._get_variable_index(variable)], self.kernel_momentum
+        kept, m = self.momentums[index], self.kernel_momentum
         gradient = ops.cast(gradient, "float32")
         momentum = m * ops.cast(kept, "float32") + gradient
         self.assign(kept, ops.cast(momentum, kept.dtype))
