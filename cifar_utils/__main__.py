@@ -159,7 +159,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--results", type=Path, default=default_folder(), help="folder of the ledger"
     )
 
-    results = commands.add_parser("results", help="render the README's tables and the figures")
+    results = commands.add_parser(
+        "results", help="rewrite the tables of README.md, and figures/, beside the ledger"
+    )
     results.set_defaults(command=render_results)
     results.add_argument("--results", type=Path, default=default_folder())
 

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -289,16 +290,19 @@ def split_images(
     names = check_names(names, len(counts))
     seed = check_seed(seed)
     given = val_size
-    if isinstance(val_size, float):
+    if isinstance(val_size, Real) and not isinstance(val_size, (bool, Integral)):
         val_size = math.ceil(check_number("val_size", val_size, 0, 1, inside="[)") * len(images))
+    val_size = check_count("val_size", val_size, lowest=0)
     rows, aside = np.arange(len(images)), np.arange(0)
-    if check_count("val_size", val_size, lowest=0):
+    if val_size:
         from sklearn.model_selection import train_test_split
 
         try:
             rows, aside = train_test_split(
                 rows, test_size=val_size, random_state=seed, stratify=labels
             )
+            if len(np.unique(labels[aside])) < len(counts):
+                raise ValueError("a class has no image aside")
         except ValueError as error:
             raise expected(
                 f"val_size to leave images of each of {len(counts)} classes for both parts",

@@ -1,7 +1,7 @@
 """How good is a classifier, and how sure can one be of that figure?"""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -70,7 +70,7 @@ def accuracy_interval(
     75.0% (65.7% to 82.5%)
     """
     y_true, y_pred = check_labels(y_true, y_pred)
-    confidence = check_number("confidence", confidence, inside="()")
+    confidence = check_number("confidence", confidence, 0, 1 - 1e-12, inside="()")
     right, n = int(np.sum(y_true == y_pred)), len(y_true)
     low, high = stats.binomtest(right, n).proportion_ci(confidence, method="wilson")
     return AccuracyInterval(right / n, float(low), float(high))
@@ -118,9 +118,10 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     79.0 ± 2.5 % (3 runs)
     """
     confidence = check_number("confidence", confidence, inside="()")
-    listed = [] if isinstance(values, (str, bytes)) or not np.iterable(values) else list(values)
+    unordered = (str, bytes, set, frozenset, Mapping, pd.DataFrame)
+    listed = [] if isinstance(values, unordered) or not np.iterable(values) else list(values)
     if not listed:
-        raise expected("finite numbers, at least one", repr(values))
+        raise expected("a sequence of finite numbers, at least one", repr(values))
     values = np.array([check_number("a figure", value, -math.inf, math.inf) for value in listed])
     runs, mean = len(values), float(values.mean())
     if runs == 1:
@@ -197,19 +198,30 @@ def _check_predictor(model: Predictor, images: np.ndarray) -> None:
         wanted = takes[1:]
         if any(a not in (None, b) for a, b in zip(wanted, images.shape[1:], strict=True)):
             raise expected(f"images of shape {wanted}, as the model takes them", images.shape[1:])
-    scales = any(type(layer).__name__ == "Rescaling" for layer in layers[:3])
-    if scales and images.dtype.kind == "f" and (images.min() < 0 or 0 < images.max() <= 1):
+    inner = [deeper for layer in layers[:3] for deeper in getattr(layer, "layers", [layer])[:3]]
+    scales = any(type(layer).__name__ == "Rescaling" for layer in inner)
+    low, high = images.min(), images.max()
+    if scales and (low < 0 or high > 255 or (images.dtype.kind == "f" and 0 < high <= 1)):
         raise expected(
             "pixels from 0 to 255, as the model scales them itself",
-            f"values from {images.min():.3g} to {images.max():.3g}",
+            f"values from {low:.3g} to {high:.3g}",
         )
 
 
 def _logits(model: Predictor, images: np.ndarray) -> np.ndarray:
-    outputs = np.asarray(model.predict_on_batch(images))
+    outputs = model.predict_on_batch(images)
+    if isinstance(outputs, (list, tuple, dict)):
+        raise _no_logits(f"{len(outputs)} outputs")
+    outputs = np.asarray(outputs)
     if outputs.ndim != 2 or outputs.shape[1] < 2 or len(outputs) != len(images):
         raise _no_logits(f"outputs of shape {outputs.shape} for {len(images)} images")
     outputs = outputs.astype(float)
+    if not np.isfinite(outputs).all():
+        raise expected(
+            "a model that returns finite logits",
+            f"{np.mean(~np.isfinite(outputs)):.1%} of them not finite, as after a training that "
+            "diverged",
+        )
     if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
         raise _no_logits("rows that sum to 1, as behind a softmax", softmax=True)
     return outputs

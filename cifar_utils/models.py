@@ -17,6 +17,7 @@ ask for its parameter counts, for a recipe that trains it, and for its row in th
 
 import contextlib
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -100,7 +101,13 @@ def build_model(
     input_shape = check_input_shape(input_shape)
     for option, high in (("bn_momentum", 1.0), ("l2", math.inf)):
         if option in options:
-            check_number(option, options[option], 0, high, inside="[)")
+            options[option] = check_number(option, options[option], 0, high, inside="[)")
+    if not isinstance(options.get("shortcuts", True), bool):
+        raise expected("shortcuts of True or False", repr(options["shortcuts"]))
+    if not isinstance(options.get("activation", ""), str):
+        raise expected("activation as the name of one of Keras'", repr(options["activation"]))
+    if not np.iterable(options.get("widths", ())):
+        raise expected("three widths", repr(options["widths"]))
 
     def output(features):
         # float32 also under mixed precision: a loss needs the digits.
@@ -112,7 +119,7 @@ def build_model(
         try:
             logits = _BUILDERS[name](scaled, output, **options)
         except TypeError as error:
-            if "unexpected keyword" not in str(error):
+            if not re.search("unexpected keyword|multiple values", str(error)):
                 raise
             raise expected(f"options that {name} has", error) from error
         except ValueError as error:

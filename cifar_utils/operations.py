@@ -51,7 +51,9 @@ def operations(model: keras.Model, recipe: Recipe | str, images: int = 50_000) -
     ('stage2_conv2', '0.030 PFLOP')
     """
     recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
-    if not isinstance(model, keras.Model) or not model.built or len(model.inputs or ()) != 1:
+    if not isinstance(recipe, Recipe):
+        raise expected("a Recipe, or the name of one", repr(recipe))
+    if not isinstance(model, keras.Model) or not model.built or len(_inputs(model)) != 1:
         raise expected("a built Keras model with one input", repr(model))
     if len(model.inputs[0].shape) != 4 or None in model.inputs[0].shape[1:]:
         raise expected("a model of images of one size", f"inputs of shape {model.inputs[0].shape}")
@@ -64,6 +66,11 @@ def operations(model: keras.Model, recipe: Recipe | str, images: int = 50_000) -
         for layer, count in _of_one_image(smaller, learns).items():
             total[layer] += (end - first) * seen * count
     return dict(total)
+
+
+def _inputs(model: keras.Model) -> list:
+    """None of a model of a class of one's own."""
+    return getattr(model, "inputs", None) or []
 
 
 def _of_one_image(model: keras.Model, offsets: str = "") -> dict[str, int]:
@@ -92,6 +99,10 @@ def _of_one_image(model: keras.Model, offsets: str = "") -> dict[str, int]:
 
 def _forwards(layer: keras.layers.Layer, output: keras.KerasTensor) -> int:
     """Operations of one application of a layer to one image; 0 of what is not counted."""
+    if type(layer).__name__ in ("SeparableConv2D", "Conv2DTranspose", "EinsumDense"):
+        raise expected("layers whose operations are counted", type(layer).__name__)
     if not isinstance(layer, COUNTED):
         return 0
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise expected("a network with channels last", f"{layer.name} with channels first")
     return 2 * math.prod(output.shape[1:-1]) * math.prod(layer.kernel.shape)

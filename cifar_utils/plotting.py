@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
@@ -35,21 +35,32 @@ from cifar_utils.checks import (
 TITLE, SMALLEST = 7.5, 5.0  # sizes of text in points: of a picture's title, and that can be read
 
 
+def _check_axes(ax: Axes | None, *, images: bool = True) -> None:
+    """ValueError unless plots can be drawn on these, if any."""
+    if ax is not None and not isinstance(ax, Axes):
+        hint = "Of plt.subplots(1, 2), give one: axes[0]." if isinstance(ax, np.ndarray) else ""
+        raise expected("ax as Matplotlib's Axes", type(ax).__name__, hint)
+    if ax is not None and (ax.name != "rectilinear" or ax.figure is None):
+        raise expected("ax as plain Axes of a figure", f"{ax.name} ones, or ones removed from it")
+    if ax is not None and images and not {ax.get_xscale(), ax.get_yscale()} == {"linear"}:
+        raise expected("ax with linear scales", f"{ax.get_xscale()} and {ax.get_yscale()}")
+
+
 @contextlib.contextmanager
 def _canvas(
     ax: Axes | None,
     width: float,
     height: float,
     margins: tuple[float, float, float, float] = (0.75, 0.6, 0.2, 0.2),
+    *,
+    images: bool = True,
 ) -> Iterator[Axes]:
     """The Axes to draw on, or those of a new figure; what fails leaves nothing behind.
 
     Width and height, and the margins on the left, below, on the right and above, are in inches.
     A new figure has no layout engine, so that every one can follow.
     """
-    if ax is not None and not isinstance(ax, Axes):
-        hint = "Of plt.subplots(1, 2), give one: axes[0]." if isinstance(ax, np.ndarray) else ""
-        raise expected("ax as Matplotlib's Axes", type(ax).__name__, hint)
+    _check_axes(ax, images=images)
     before = None if ax is None else set(ax.get_children())
     if ax is None:
         left, below, right, above = margins
@@ -141,16 +152,13 @@ def plot_images(
     if images.dtype == np.uint8:
         images = images / 255
     n, height, width, _ = images.shape
-    if isinstance(titles, (str, bytes)) or not (titles is None or np.iterable(titles)):
-        raise expected(f"{n} titles, for example a list", repr(titles))
-    titles = None if titles is None else [str(title) for title in titles]
-    if titles is not None and len(titles) != n:
-        raise expected(f"{n} titles, one an image", len(titles))
+    titles = None if titles is None else check_names(titles, n, "titles")
     columns = min(columns, n)
     rows = -(-n // columns)
     gap = max(1, width // 16)
     inches = 0.95  # a column, on a figure of our own
-    if ax is not None and isinstance(ax, Axes):
+    _check_axes(ax)
+    if ax is not None:
         inches = ax.get_window_extent().width / ax.figure.dpi / columns
     points = 72 * inches / (width + gap)  # a pixel
     size = min(TITLE, max(SMALLEST, 72 * inches / 9))
@@ -171,6 +179,7 @@ def plot_images(
             place = left + width / 2, top - 1.5
             _as_it_is(ax.text(*place, title, ha="center", va="bottom", fontsize=size))
         ax.imshow(sheet, interpolation="nearest", origin="upper", aspect="equal")
+        ax.set(xlim=(-0.5, sheet.shape[1] - 0.5), ylim=(sheet.shape[0] - 0.5, -0.5))
         ax.axis("off")
         label_source(ax, data_name)
     return ax
@@ -232,7 +241,7 @@ def plot_learning_curves(
         count = len(curves["validation"])
         places["validation"] = _validated(places["training"], count, validation_freq)
     letter = plt.rcParams["font.size"] / 72
-    with _canvas(ax, 4.2, 2.7, (7 * letter, 4.5 * letter, 0.2, 0.2)) as ax:
+    with _canvas(ax, 4.2, 2.7, (7 * letter, 4.5 * letter, 0.2, 0.2), images=False) as ax:
         drawn = len({line.get_gid() for line in ax.lines} - {None}) + 1
         whose = f"{label}, " if label else f"{drawn}: " if drawn > 1 else ""
         marks = ("o-", "s--") if len(places["training"]) <= 50 else ("-", "--")
@@ -240,9 +249,12 @@ def plot_learning_curves(
             options = {"markersize": 4, "label": f"{whose}{part}", "gid": f"history {drawn}"}
             ax.plot(places[part], curve, style, **options)
         ax.set(xlabel="epoch", ylabel=metric)
+        formatter = ax.yaxis.get_major_formatter
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if "accuracy" in metric and max(map(np.nanmax, curves.values())) <= 1:
+        if drawn == 1 and "accuracy" in metric and np.nanmax([*curves["training"], 0]) <= 1:
             ax.yaxis.set_major_formatter(PercentFormatter(1))
+        elif "accuracy" not in metric and isinstance(formatter(), PercentFormatter):
+            ax.yaxis.set_major_formatter(ScalarFormatter())  # that of an accuracy drawn before
         ax.grid(visible=True, alpha=0.3)
         _as_it_is(*ax.legend().get_texts())
         label_source(ax, data_name)
@@ -260,6 +272,8 @@ def _values_and_epochs(history: object) -> tuple[Mapping, list[int]]:
 
 def _curve(values: Sequence[float], key: str) -> np.ndarray:
     with contextlib.suppress(TypeError, ValueError):
+        if isinstance(values, np.ma.MaskedArray):
+            values = values.filled(np.nan)
         curve = np.asarray(values)
         if curve.ndim == 1 and len(curve) and curve.dtype.kind in "biuf":
             return curve.astype(float)
@@ -360,6 +374,8 @@ def plot_confusion_matrix(
             display_labels = [class_names[label] for label in shown]
     y_true, y_pred = check_texts_or_labels(y_true, y_pred)
     try:
+        if isinstance(labels, (set, frozenset)):
+            raise ValueError("a set, which has no order")
         labels = unique_labels(y_true, y_pred) if labels is None else list(labels)
         if len(set(labels)) < len(labels):
             raise ValueError(f"some twice: {labels}")
@@ -379,7 +395,8 @@ def plot_confusion_matrix(
     for name, given in (("im_kw", im_kw), ("text_kw", text_kw)):
         if not isinstance(given, (Mapping, type(None))):
             raise expected(f"{name} as a mapping", repr(given))
-    if im_kw is None or "norm" not in im_kw:  # the darkest colour is nothing
+    # The darkest colour is nothing; weights may be below it.
+    if (im_kw is None or "norm" not in im_kw) and matrix.min() >= 0:
         im_kw = {"vmin": 0} | dict(im_kw or {})
     options = {"cmap": cmap, "im_kw": im_kw, "text_kw": text_kw, "values_format": values_format}
     whose = {"true": "the true class", "pred": "the predicted class", "all": "all images"}
@@ -429,8 +446,12 @@ def _draw_matrix(
         size = min(8.0, 0.9 * cell / max(map(_width, numbers)), 0.75 * cell)
         if include_values is None:
             include_values = size >= SMALLEST
-        options["text_kw"] = {"fontsize": max(size, 1)} | (options["text_kw"] or {})
+        text_kw = options["text_kw"] or {}
+        if not {"size", "fontsize", "font", "font_properties", "fontproperties"} & set(text_kw):
+            text_kw = {"fontsize": max(size, 1)} | text_kw
+        options["text_kw"] = text_kw
         chosen = {"include_values": include_values, "xticks_rotation": rotation}
+        canvas.set_xlim(-0.5, n - 0.5)
         display.plot(ax=canvas, colorbar=False, **chosen, **options)
         canvas.set(xlabel="predicted class", ylabel="true class")
         canvas.minorticks_off()

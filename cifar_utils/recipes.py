@@ -6,12 +6,15 @@ network.
 """
 
 import copy
+import functools
 import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import numpy as np
 
 from cifar_utils.augmentation import check_transforms
 from cifar_utils.checks import check_choice, check_count, check_number, expected, unknown_name
@@ -28,7 +31,7 @@ class Options(dict):
     """Keyword arguments that nobody can change, so that no recipe changes another."""
 
     def __init__(self, options: Mapping = MappingProxyType({})):
-        super().__init__(copy.deepcopy(dict(options)))
+        super().__init__({key: _frozen(value) for key, value in dict(options).items()})
 
     def _refuse(self, *_, **__) -> NoReturn:
         raise TypeError("A recipe does not change: make another by dataclasses.replace.")
@@ -41,6 +44,15 @@ class Options(dict):
 
     def __hash__(self):
         return hash(frozenset(self))  # values may be lists
+
+
+def _frozen(value: Any) -> Any:
+    """A value that nobody can change: tuples for lists and arrays, Python's numbers."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    return copy.deepcopy(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +145,7 @@ class Recipe:
     model_options: Mapping = field(default_factory=dict)
 
     def __post_init__(self):
+        put = functools.partial(object.__setattr__, self)  # as frozen dataclasses do it themselves
         for attribute, allowed in (
             ("model", list_models()),
             ("optimizer", OPTIMIZERS),
@@ -144,15 +157,21 @@ class Recipe:
         for attribute, high in (
             ("learning_rate", 1e6), ("weight_decay", 1.0), ("mixup", 1e6),
         ):  # fmt: skip
-            check_number(attribute, getattr(self, attribute), 0, high)
-        check_number("label_smoothing", self.label_smoothing, 0, 1, inside="[)")
-        check_number("offset_rate", self.offset_rate, 0, 1e6, inside="(]")
-        check_number("muon_rate", self.muon_rate, 0, 1e6, inside="(]")
+            put(attribute, check_number(attribute, getattr(self, attribute), 0, high))
+        put("label_smoothing", check_number("label_smoothing", self.label_smoothing, inside="[)"))
+        put("offset_rate", check_number("offset_rate", self.offset_rate, 0, 1e6, inside="(]"))
+        put("muon_rate", check_number("muon_rate", self.muon_rate, 0, 1e6, inside="(]"))
         for attribute in ("momentum", "muon_momentum", "warmup"):
-            check_number(attribute, getattr(self, attribute), 0, 1, inside="[)")
-        check_count("whitening_epochs", self.whitening_epochs, lowest=0)
+            put(attribute, check_number(attribute, getattr(self, attribute), inside="[)"))
+        put("whitening_epochs", check_count("whitening_epochs", self.whitening_epochs, lowest=0))
         for attribute in ("epochs", "batch_size"):
-            check_count(attribute, getattr(self, attribute))
+            put(attribute, check_count(attribute, getattr(self, attribute)))
+        for attribute in ("name", "source"):
+            if not isinstance(getattr(self, attribute), str):
+                raise expected(f"{attribute} as text", repr(getattr(self, attribute)))
+        if 0 < self.mixup < 0.1:
+            raise expected("mixup of 0, or of 0.1 at least, below which Keras' draws underflow",
+                           self.mixup)  # fmt: skip
         if not isinstance(self.lookahead, bool):
             raise expected("lookahead of True or False", repr(self.lookahead))
         if not isinstance(self.model_options, Mapping):
@@ -162,7 +181,7 @@ class Recipe:
             ("sides", _check_sides(self.sides)),
             ("model_options", Options(self.model_options)),
         ):
-            object.__setattr__(self, attribute, value)  # as a frozen dataclass does it itself
+            put(attribute, value)
         if (self.lookahead or self.offset_rate != 1) and self.optimizer not in ("sgd", "muon"):
             wanted = "optimizer 'sgd' or 'muon' for lookahead and faster offsets"
             raise expected(wanted, repr(self.optimizer))

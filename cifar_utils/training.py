@@ -137,7 +137,7 @@ def train(
     data, seed = _checked(data), check_seed(seed)
     steps_per_epoch(data.x_train, recipe.batch_size)  # raises if there is none
     precision = precision or best_precision()
-    if not isinstance(resume, (str, os.PathLike, type(None))):
+    if not isinstance(resume, (str, os.PathLike, type(None))) or resume == "":
         raise expected("resume as a path", repr(resume))
     with keras_defaults("float32"), _seeded(seed):
         return _train(recipe, data, seed, precision, Path(resume) if resume else None, verbose)

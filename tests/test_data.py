@@ -286,7 +286,8 @@ def test_own_images_are_split_class_by_class_and_none_is_in_both_parts():
     np.testing.assert_array_equal(again.x_val, data.x_val)
     assert (other.x_val != data.x_val).any() and other.class_names == ("0", "1")
     assert len(split_images(IMAGES, labels, val_size=0).x_val) == 0
-    assert len(split_images(IMAGES, labels, val_size=4).x_val) == 4
+    for four in (4, np.uint8(4), np.float32(0.2)):
+        assert len(split_images(IMAGES, labels, val_size=four).x_val) in (4, 5)
     assert repr(data) == "<pets: 16 training and 4 validation images in 2 classes>"
 
 
@@ -296,6 +297,7 @@ def test_own_images_are_split_class_by_class_and_none_is_in_both_parts():
      ({"labels": -np.ones(20, int)}, "labels 0, 1, 2 …"), ({"val_size": 1.0}, "below 1"),
      ({"val_size": 19}, "images of each of 2"), ({"val_size": True}, "val_size"),
      ({"images": IMAGES / 255}, "(255 * images)"), ({"class_names": ["a"]}, "2 class_names"),
+     ({"labels": np.repeat([0, 1, 2], [10, 8, 2])}, "images of each of 3"),
      ({"class_names": ["a", "b", "c"]}, "none of c"), ({"val_size": 0.01}, "images of each of 2"),
      ({"labels": np.eye(20)[0].astype(int)}, "images of each of 2"), ({"seed": -1}, "seed")],
 )  # fmt: skip

@@ -252,6 +252,28 @@ def test_pixels_scaled_already_are_refused_where_the_network_scales_them(scale):
         assert predict_probabilities(model, pixels).shape == (3, 3)
 
 
+def test_what_a_network_returns_must_be_finite_and_what_it_is_fed_in_its_range():
+    images = np.zeros((3, 4, 4, 3))
+    broken = network(keras.layers.Flatten(), keras.layers.Dense(2, bias_initializer="ones"))
+    broken.layers[-1].bias.assign([np.nan, 0])
+    with pytest.raises(ValueError, match=r"finite logits. Received: 50.0% of them"):
+        predict_probabilities(broken, images)
+    inner = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Rescaling(1 / 255)])
+    deep = network(inner, keras.layers.Flatten(), keras.layers.Dense(2))
+    for wrong in (images + 0.5, images + 300, images - 1):
+        with pytest.raises(ValueError, match="pixels from 0 to 255, as the model scales them"):
+            predict_probabilities(deep, wrong)
+    two = keras.Model(deep.inputs, 2 * deep.outputs)
+    with pytest.raises(ValueError, match=r"returns logits.*Received: 2 outputs"):
+        predict_probabilities(two, images + 9)
+
+
+@pytest.mark.parametrize("values", [{0: 0.5}, {0.5, 0.6}, pd.DataFrame([0.5, 0.6]), "0.5", 0.5])
+def test_figures_without_an_order_are_refused(values):
+    with pytest.raises(ValueError, match="Expected a sequence of finite numbers"):
+        mean_interval(values)
+
+
 def test_images_come_as_an_array_a_list_or_a_tensor():
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype="uint8")
     model = network(keras.layers.Flatten(), keras.layers.Dense(3))

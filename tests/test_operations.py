@@ -82,10 +82,13 @@ def test_a_sequential_model_and_a_recipes_name_are_taken_and_others_refused():
     model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
     counts = operations(model, "valid_cnn", images=64)
     assert counts[layers[2].name] == 10 * 64 * 3 * 2 * 36 * 4 * 2
+    first = keras.layers.Conv2D(4, 3, data_format="channels_first")
     for wrong, message in (
         ((None, "valid_cnn"), "built Keras model"),
         ((keras.Sequential([keras.Input((None, None, 3)), layers[0]]), "valid_cnn"), "one size"),
         ((model, "valid"), "Did you mean 'valid_cnn'"),
+        ((model, None), "a Recipe, or the name of one"),
+        ((keras.Sequential([keras.Input((3, 8, 8)), first]), "valid_cnn"), "with channels last"),
         ((model, "valid_cnn", 5), "images .*64 or more. Received: 5"),
     ):
         with pytest.raises(ValueError, match=message):

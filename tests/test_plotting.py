@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import seaborn
+from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from cifar_utils.data import CLASS_NAMES
@@ -336,9 +337,10 @@ def overlaps(texts, renderer):
     return [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
 
 
-@pytest.mark.parametrize("length", [3, 25])
-@pytest.mark.parametrize("count", [2, 10, 30, 100])
-@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(
+    ("count", "length", "own"),
+    [(2, 3, True), (10, 25, True), (30, 3, True), (100, 25, True), (10, 25, False), (30, 3, False)],
+)
 def test_confusion_matrix_is_legible_from_2_to_100_classes(count, length, own):
     names = [f"{i:03d}{'m' * (length - 3)}" for i in range(count)]
     ax = None if own else plt.subplots(figsize=(5, 5), layout="constrained")[1]
@@ -399,3 +401,54 @@ def test_titles_of_25_letters_keep_to_their_column():
 def test_grey_images_are_shown_grey():
     sheet = plot_images(IMAGES[..., :1]).images[0].get_array()
     assert (sheet[..., 0] == sheet[..., 2]).all()
+
+
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+def test_axes_that_cannot_hold_a_plot_are_refused(draw):
+    removed = plt.subplots()[1]
+    removed.remove()
+    for ax in (plt.subplot(projection="polar"), plt.subplot(projection="3d"), removed):
+        before = len(ax.get_children())
+        with pytest.raises(ValueError, match="Expected ax as plain Axes of a figure"):
+            draw(ax=ax)
+        assert len(ax.get_children()) == before
+
+
+def test_limits_and_scales_of_the_axes_decide_nothing():
+    _, ax = plt.subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    assert plot_images(IMAGES, ax=ax).get_xlim()[1] > 300
+    _, ax = plt.subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    assert draw_confusion(ax=ax).get_xlim() == (-0.5, 9.5)
+    ax.set_xscale("log")
+    with pytest.raises(ValueError, match="ax with linear scales"):
+        draw_confusion(ax=ax)
+
+
+def test_accuracy_and_loss_on_one_ax_are_no_percentages_of_each_other():
+    ax = plot_learning_curves(HISTORY)
+    assert isinstance(ax.yaxis.get_major_formatter(), PercentFormatter)
+    plot_learning_curves(HISTORY, "loss", ax=ax)
+    assert not isinstance(ax.yaxis.get_major_formatter(), PercentFormatter)
+
+
+def test_masked_values_are_gaps_and_sets_are_refused():
+    values = np.ma.array([0.1, 0.9, 0.2], mask=[0, 1, 0])
+    (line,) = plot_learning_curves({"accuracy": values}).lines
+    assert np.isnan(line.get_ydata()).tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="a set, which has no order"):
+        plot_confusion_matrix(["a", "b"], ["a", "b"], labels={"a", "b"})
+    with pytest.raises(ValueError, match="Expected titles in the order"):
+        plot_images(IMAGES[:2], {"a", "b"})
+
+
+def test_sizes_of_ones_own_and_negative_weights_are_as_in_scikit_learn():
+    display = draw_display(text_kw={"size": 5}, include_values=True)
+    assert display.text_[0, 0].get_size() == 5
+    display = draw_display(sample_weight=-np.arange(1.0, 13), normalize=None)
+    assert display.im_.get_clim()[0] < 0
+
+
+def draw_display(**options):
+    return plot_confusion_matrix(LABELS, LABELS, class_names=CLASS_NAMES, **options)

@@ -110,6 +110,7 @@ def test_table_is_that_of_scikit_learn_row_by_row(drawn):
     assert table.iloc[-1, 3] == len(y_true)
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")  # of the known one
 @given(labelled(), st.sampled_from(["true", "pred", "all", None]), st.booleans())
 @settings(max_examples=12)
 def test_matrix_is_that_of_scikit_learn_and_shows_every_class(drawn, normalize, own):

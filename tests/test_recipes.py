@@ -1,6 +1,7 @@
 """Recipes are data: each names its network, and says what it can't be."""
 
 import copy
+import json
 import pickle
 from dataclasses import asdict, replace
 
@@ -82,7 +83,8 @@ def test_no_recipe_can_be_changed_through_its_options():
     mine = {"dropout": [0.1, 0.1, 0.1]}
     recipe = Recipe(name="x", model="plain_cnn", source="", epochs=1, model_options=mine)
     mine["dropout"][0] = 0.9
-    assert recipe.model_options == {"dropout": [0.1, 0.1, 0.1]}
+    assert recipe.model_options == {"dropout": (0.1, 0.1, 0.1)}
+    assert replace(recipe, model_options={"dropout": np.full(3, 0.1)}) == recipe
     for change in (
         lambda options: options.update(l2=1),
         lambda options: options.__setitem__("l2", 1),
@@ -104,3 +106,14 @@ def test_recipes_can_be_copied(again):
 def test_lists_are_taken_where_tuples_are_kept():
     recipe = replace(QUICK, augmentation=[["flip", 0]], sides=[[0.5, 16]])
     assert recipe.augmentation == (("flip", 0.0),) and recipe.sides == ((0.5, 16),)
+
+
+def test_recipes_come_back_from_json_and_take_numpys_numbers():
+    for recipe in RECIPES.values():
+        assert Recipe(**json.loads(json.dumps(recipe.settings()))) == recipe
+    numbers = {"learning_rate": np.float32(0.5), "epochs": np.uint8(2), "mixup": 1}
+    made = replace(QUICK, **numbers)
+    assert [type(getattr(made, name)) for name in numbers] == [float, int, float]
+    for wrong in ({"mixup": 1e-8}, {"name": []}, {"source": None}):
+        with pytest.raises(ValueError, match=f"Expected .*{next(iter(wrong))}"):
+            replace(QUICK, **wrong)

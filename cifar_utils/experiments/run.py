@@ -119,10 +119,13 @@ def _locked(file: Path) -> Iterator[None]:
 
 def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
     (x_test, y_test), classes = test, range(NUM_CLASSES)
-    probabilities = predict_probabilities(run.model, x_test)
-    six_views = predict_probabilities(run.model, x_test, views=6)
+    finite = all(np.isfinite(weight).all() for weight in run.model.get_weights())
+    if finite:
+        probabilities = predict_probabilities(run.model, x_test)
+        six_views = predict_probabilities(run.model, x_test, views=6)
+    else:  # the training has diverged: the network knows nothing
+        probabilities = six_views = np.full((len(x_test), NUM_CLASSES), 1 / NUM_CLASSES)
     y_pred = probabilities.argmax(axis=1)
-    finite = bool(np.isfinite(probabilities).all())  # else the training has diverged
     trainable = sum(int(np.prod(w.shape)) for w in run.model.trainable_weights)
     total = run.model.count_params()
     validated = run.history.get("val_accuracy")
