@@ -7,6 +7,7 @@ import keras
 
 from cifar_utils.checks import check_count, expected
 from cifar_utils.fast.progressive import at_side
+from cifar_utils.fast.whitening import WHITENING
 from cifar_utils.recipes import RECIPES, Recipe
 
 COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
@@ -60,7 +61,9 @@ def operations(model: keras.Model, recipe: Recipe | str, images: int = 50_000) -
     seen *= recipe.batch_size
     total = Counter()
     for first, end, side in recipe.phases():
-        for layer, count in _of_one_image(at_side(model, side, share=False)).items():
+        smaller = at_side(model, side, share=False)
+        learns = WHITENING if first < recipe.whitening_epochs else ""
+        for layer, count in _of_one_image(smaller, learns).items():
             total[layer] += (end - first) * seen * count
     return dict(total)
 
@@ -70,8 +73,11 @@ def _inputs(model: keras.Model) -> list:
     return getattr(model, "inputs", None) or []
 
 
-def _of_one_image(model: keras.Model) -> dict[str, int]:
-    """Operations of each layer in a step of training, for one image."""
+def _of_one_image(model: keras.Model, offsets: str = "") -> dict[str, int]:
+    """Operations of each layer in a step of training, for one image.
+
+    Of a layer named by `offsets`, the bias learns, although it is frozen.
+    """
     counts: Counter = Counter()
     learns: dict[int, bool] = {}  # whether a gradient has to go back to a tensor
 
@@ -82,7 +88,8 @@ def _of_one_image(model: keras.Model) -> dict[str, int]:
             below = max(map(visit, inputs), default=False)  # all of them: each is counted
             if forwards := _forwards(layer, tensor):
                 counts[layer.name] += forwards * (1 + layer.kernel.trainable + below)
-            learns[id(tensor)] = below or bool(getattr(layer, "trainable_weights", ()))
+            own = layer.name == offsets or bool(getattr(layer, "trainable_weights", ()))
+            learns[id(tensor)] = below or own
         return learns[id(tensor)]
 
     for output in keras.tree.flatten(model.outputs):

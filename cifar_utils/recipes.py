@@ -7,6 +7,7 @@ network.
 
 import copy
 import functools
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -21,7 +22,7 @@ from cifar_utils.fast.progressive import WHOLE
 from cifar_utils.models import list_models
 
 SCHEDULES = ("constant", "cosine", "triangle")
-OPTIMIZERS = ("adam", "rmsprop", "sgd")
+OPTIMIZERS = ("adam", "rmsprop", "sgd", "muon")
 NORMALIZATIONS = ("unit", "zscore")
 INITIALIZATIONS = ("random", "whitening")
 
@@ -68,13 +69,20 @@ class Recipe:
     source : str
         Whose it is, and what in it the source leaves open.
     epochs, batch_size : int
-    optimizer : {"adam", "rmsprop", "sgd"}
-        ``"sgd"`` has Nesterov momentum 0.9.
+    optimizer : {"adam", "rmsprop", "sgd", "muon"}
+        ``"sgd"`` has Nesterov momentum. ``"muon"`` is ``fast.optimizers.Muon`` for the kernels
+        of convolutions, and SGD for the rest.
     learning_rate : float
         The peak of the schedule.
+    momentum : float
+        Of SGD.
+    muon_rate, muon_momentum : float
+        Muon's: the peak of its rate, and its momentum.
     schedule : {"constant", "cosine", "triangle"}
         ``"cosine"`` falls from the peak to 0; ``"triangle"`` rises linearly from a
-        fifth of the peak during the first fifth of all steps, then falls linearly to 0.
+        fifth of the peak during the warm-up, then falls linearly to 0.
+    warmup : float
+        Share of all steps.
     weight_decay : float
         Decoupled: each step takes this share, times the learning rate, off the kernels.
     lookahead : bool
@@ -89,6 +97,9 @@ class Recipe:
         For ``augmentation.build_augmentation``.
     initialization : {"random", "whitening"}
         ``"random"`` is that of the layers; ``"whitening"`` is ``fast.whitening.initialize``.
+    whitening_epochs : int
+        For how many epochs a layer that does nothing but whiten learns its offsets, at the
+        rate of the other offsets, falling to 0. Then it is frozen, as its kernel always is.
     sides : tuple of (share, side)
         Train on smaller images at first: until this share of the epochs, rounded, on
         images reduced from 32 to so many pixels a side (images of another size in the same
@@ -105,7 +116,8 @@ class Recipe:
     ------
     ValueError
         If an attribute is not one of the above, or two don't go together: lookahead or faster
-        offsets without SGD, a whitening start without z-scores, mixup with alternating flips.
+        offsets without SGD or Muon, a whitening start without z-scores, mixup with alternating
+        flips.
     """
 
     name: str
@@ -115,13 +127,18 @@ class Recipe:
     batch_size: int = 128
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    momentum: float = 0.9
+    muon_rate: float = 0.1
+    muon_momentum: float = 0.6
     schedule: str = "constant"
+    warmup: float = 0.2
     weight_decay: float = 0.0
     lookahead: bool = False
     offset_rate: float = 1.0
     label_smoothing: float = 0.0
     normalization: str = "unit"
     initialization: str = "random"
+    whitening_epochs: int = 0
     augmentation: tuple[tuple[str, float], ...] = ()
     sides: tuple[tuple[float, int], ...] = ()
     mixup: float = 0.0
@@ -143,6 +160,10 @@ class Recipe:
             put(attribute, check_number(attribute, getattr(self, attribute), 0, high))
         put("label_smoothing", check_number("label_smoothing", self.label_smoothing, inside="[)"))
         put("offset_rate", check_number("offset_rate", self.offset_rate, 0, 1e6, inside="(]"))
+        put("muon_rate", check_number("muon_rate", self.muon_rate, 0, 1e6, inside="(]"))
+        for attribute in ("momentum", "muon_momentum", "warmup"):
+            put(attribute, check_number(attribute, getattr(self, attribute), inside="[)"))
+        put("whitening_epochs", check_count("whitening_epochs", self.whitening_epochs, lowest=0))
         for attribute in ("epochs", "batch_size"):
             put(attribute, check_count(attribute, getattr(self, attribute)))
         for attribute in ("name", "source"):
@@ -161,8 +182,8 @@ class Recipe:
             ("model_options", Options(self.model_options)),
         ):
             put(attribute, value)
-        if (self.lookahead or self.offset_rate != 1) and self.optimizer != "sgd":
-            wanted = "optimizer 'sgd' for lookahead and faster offsets"
+        if (self.lookahead or self.offset_rate != 1) and self.optimizer not in ("sgd", "muon"):
+            wanted = "optimizer 'sgd' or 'muon' for lookahead and faster offsets"
             raise expected(wanted, repr(self.optimizer))
         if self.initialization == "whitening" and self.normalization != "zscore":
             raise expected(
@@ -178,16 +199,23 @@ class Recipe:
     def settings(self) -> dict:
         """What a ledger record holds of the recipe, as JSON gives it back.
 
-        Attributes that are off (0 or empty, or a rate of 1) are left out, so that a recipe
-        stays the same when recipes learn something new that it does not do.
+        Attributes that are off (0 or empty), or were learned later and are as they had always
+        been, are left out, so that a recipe stays the same when recipes learn something new
+        that it does not do.
         """
         plain = json.loads(json.dumps(asdict(self), default=lambda array: array.tolist()))
-        off = {"offset_rate": 1.0}
-        return {key: value for key, value in plain.items() if value and value != off.get(key)}
+        later = {"offset_rate": 1.0, "momentum": 0.9, "warmup": 0.2}
+        if self.optimizer != "muon":
+            later |= {"muon_rate": self.muon_rate, "muon_momentum": self.muon_momentum}
+        return {key: value for key, value in plain.items() if value and value != later.get(key)}
 
     def phases(self) -> list[tuple[int, int, int]]:
-        """As :func:`phases`, of this recipe."""
-        return phases(self.epochs, self.sides)
+        """As :func:`phases`, of this recipe, and cut where the whitening layer is frozen."""
+        found = []
+        for first, end, side in phases(self.epochs, self.sides):
+            cuts = sorted({first, end} | {self.whitening_epochs} & {*range(first, end)})
+            found += [(a, b, side) for a, b in itertools.pairwise(cuts)]
+        return found
 
 
 def _check_sides(sides: Iterable[tuple[float, int]]) -> tuple[tuple[float, int], ...]:

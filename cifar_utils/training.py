@@ -20,11 +20,11 @@ from cifar_utils.checks import check_images, check_labelled, check_names, check_
 from cifar_utils.data import ImageData, channel_statistics, fingerprint, split_images
 from cifar_utils.fast.accelerate import accelerate
 from cifar_utils.fast.machine import best_precision
-from cifar_utils.fast.optimizers import LinearRise, LookaheadSGD
+from cifar_utils.fast.optimizers import SPARED, LinearRise, LookaheadSGD, Muon
 from cifar_utils.fast.pipeline import steps_per_epoch, training_input, validation_input
 from cifar_utils.fast.progressive import at_side
 from cifar_utils.fast.resume import TrainingState
-from cifar_utils.fast.whitening import initialize
+from cifar_utils.fast.whitening import WHITENING, initialize
 from cifar_utils.models import build_model, keras_defaults
 from cifar_utils.operations import operations
 from cifar_utils.recipes import RECIPES, WHOLE, Recipe
@@ -187,10 +187,6 @@ def _train(
     model = _build(recipe, data, precision)
     image_shape, num_classes = data.x_train.shape[1:], len(data.class_names)
     augmentation = build_augmentation(recipe.augmentation, seed, image_shape)
-    optimizer = build_optimizer(recipe, recipe.epochs * steps)
-    if precision == "mixed_float16":  # its smallest gradients would be lost
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(model.trainable_variables)
     loss = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=recipe.label_smoothing
     )
@@ -210,13 +206,22 @@ def _train(
         callbacks.append(AlternateFlips(augmentation))
     one_hot = np.eye(num_classes, dtype="float32")
     batches = {"batch_size": recipe.batch_size, "seed": seed, "mixup": recipe.mixup}
+    whitening = [layer for layer in model.layers if layer.name == WHITENING]
+    for layer in whitening:
+        layer.trainable = recipe.whitening_epochs > 0
+        layer.kernel.trainable = False
     # All networks first: an error after some epochs would come too late.
-    phases = [(first, end, _shown_at(model, side)) for first, end, side in recipe.phases()]
-    for first_epoch, end, network in phases:
-        learner = keras.Sequential([augmentation, *network], name="learner")
+    networks = {side: _shown_at(model, side) for _, _, side in recipe.phases()}
+    optimizer = None
+    for first, end, side in recipe.phases():
+        if end <= state.epochs_done and end < recipe.epochs:
+            continue  # before the interruption
+        for layer in whitening:
+            layer.bias.trainable = first < recipe.whitening_epochs
+        optimizer = _built(build_optimizer(recipe, steps), model, precision, before=optimizer)
+        learner = keras.Sequential([augmentation, *networks[side]], name="learner")
         learner.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        if not first_epoch:
-            state.restore(learner)
+        state.restore(learner)
         if state.epochs_done < end:
             learner.fit(
                 training_input(
@@ -230,6 +235,8 @@ def _train(
                 shuffle=False,
                 verbose=verbose,
             )
+    for layer in whitening:
+        layer.trainable = False
     steady = state.history["seconds"][1:] or state.history["seconds"]
     speed = steps * recipe.batch_size * len(steady) / sum(steady)
     seconds = sum(state.history["seconds"])
@@ -241,37 +248,61 @@ def _train(
             "A smaller learning rate may help: dataclasses.replace(recipe, learning_rate=…).",
             stacklevel=3,
         )
-    if len(phases) > 1:  # layers that saw smaller images would tell of these
+    if len(networks) > 1:  # layers that saw smaller images would tell of these
         trained, model = model, type(model).from_config(model.get_config())
         model.set_weights(trained.get_weights())
     return Run(model, recipe, seed, state.history, seconds, speed, precision, cost)
 
 
-def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """The optimiser that a recipe asks for, in a training of so many steps."""
-    rate = recipe.learning_rate
+def _built(
+    optimizer: keras.optimizers.Optimizer,
+    model: keras.Model,
+    precision: str,
+    before: keras.optimizers.Optimizer | None,
+) -> keras.optimizers.Optimizer:
+    """The optimiser for what the network is to learn, going on from the one before."""
+    if precision == "mixed_float16":  # its smallest gradients would be lost
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="scaled")
+    optimizer.build(model.trainable_variables)
+    known = {variable.path: variable for variable in before.variables} if before else {}
+    for variable in optimizer.variables:
+        if variable.path in known:
+            variable.assign(known[variable.path])
+    return optimizer
+
+
+def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The optimiser that a recipe asks for, in epochs of so many steps."""
+    rate, steps = recipe.learning_rate, recipe.epochs * steps_per_epoch
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps)
     elif recipe.schedule == "triangle":
-        rise = max(1, steps // 5)
+        rise = max(1, int(recipe.warmup * steps + 1e-6))
         rate = keras.optimizers.schedules.PolynomialDecay(rate, max(1, steps - rise), 0.0)
         rate = LinearRise(recipe.learning_rate / 5, rise, rate)
     decay = recipe.weight_decay or None
+    options = {"weight_decay": decay, "name": "optimizer"}  # by which its state is known
     if recipe.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+        optimizer = keras.optimizers.Adam(rate, **options)
     elif recipe.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(rate, weight_decay=decay)
+        optimizer = keras.optimizers.RMSprop(rate, **options)
     else:
-        options = {"momentum": 0.9, "nesterov": True, "weight_decay": decay}
-        if recipe.lookahead or recipe.offset_rate != 1:
-            options |= {"steps": steps, "offset_rate": recipe.offset_rate}
-            if not recipe.lookahead:
-                options["hold"] = 0.0
-            optimizer = LookaheadSGD(rate, **options)
+        options |= {"momentum": recipe.momentum, "nesterov": True}
+        ours = {"steps": steps, "offset_rate": recipe.offset_rate}
+        if recipe.whitening_epochs:
+            ours["whitening_rate"] = recipe.offset_rate * recipe.learning_rate
+            ours["whitening_steps"] = recipe.whitening_epochs * steps_per_epoch
+        if not recipe.lookahead:
+            ours["hold"] = 0.0
+        if recipe.optimizer == "muon":
+            ours["kernel_rate"] = recipe.muon_rate / recipe.learning_rate
+            return Muon(rate, kernel_momentum=recipe.muon_momentum, **options, **ours)
+        if recipe.lookahead or recipe.offset_rate != 1 or recipe.whitening_epochs:
+            optimizer = LookaheadSGD(rate, **options, **ours)
         else:
             optimizer = keras.optimizers.SGD(rate, **options)
     if decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.exclude_from_weight_decay(var_names=SPARED)
     return optimizer
 
 

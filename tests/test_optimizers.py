@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from cifar_utils.fast.optimizers import LinearRise, LookaheadSGD
+from cifar_utils.fast.optimizers import LinearRise, LookaheadSGD, Muon, orthogonalized
 
 
 def test_rate_rises_in_a_line_and_then_follows_the_other_schedule():
@@ -79,3 +79,62 @@ def test_offsets_of_normalisation_learn_faster_by_their_rate():
     optimizer.apply([np.ones(1, "float32")] * 2, [kernel, offset])
     np.testing.assert_allclose([kernel[0], offset[0]], [1 - 0.1, 1 - 6.4], rtol=1e-6)
     assert LookaheadSGD.from_config(optimizer.get_config()).offset_rate == 64.0
+
+
+def matrix(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (8, 8)])
+def test_orthogonalized_keeps_the_directions_and_levels_the_strengths(shape):
+    given = matrix(shape)
+    left, strengths, right = np.linalg.svd(given, full_matrices=False)
+    found = keras.ops.convert_to_numpy(orthogonalized(given, 3))
+    rotated = left.T @ found @ right.T
+    np.testing.assert_allclose(rotated, np.diag(np.diag(rotated)), atol=1e-4)
+    a, b, c = 3.4445, -4.7750, 2.0315
+    values = strengths / np.linalg.norm(given)
+    for _ in range(3):
+        values = a * values + b * values**3 + c * values**5
+    np.testing.assert_allclose(np.diag(rotated), values, atol=1e-4)
+
+
+def test_muon_moves_kernels_of_convolutions_as_published_and_the_rest_as_sgd():
+    kernel, dense, bias = matrix((3, 3, 8, 4)), matrix((5, 2)), matrix((4,))
+    first = matrix((3, 3, 3, 4))  # of a convolution that sees colours
+    arrays = {"kernel": kernel, "dense": dense, "bias": bias, "first": first}
+    names = {"kernel": "kernel", "dense": "kernel", "bias": "bias", "first": "kernel"}
+    ours, theirs = ([keras.Variable(a, name=names[n]) for n, a in arrays.items()] for _ in range(2))
+    gradients = [matrix(a.shape, seed=1) for a in arrays.values()]
+    options = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}
+    muon = Muon(0.5, steps=9, hold=0.0, kernel_rate=0.2, kernel_momentum=0.6, **options)
+    sgd = keras.optimizers.SGD(0.5, **options)
+    sgd.exclude_from_weight_decay(var_names=["bias"])
+    expected, momentum = kernel, 0
+    for _ in range(2):
+        muon.apply(gradients, ours)
+        sgd.apply(gradients, theirs)
+        momentum = 0.6 * momentum + gradients[0]
+        step = orthogonalized((gradients[0] + 0.6 * momentum).reshape(-1, 4))
+        expected = expected * 2 / np.linalg.norm(expected)  # the root of four filters
+        expected = expected - 0.1 * np.reshape(step, kernel.shape)
+    np.testing.assert_allclose(ours[0], expected, atol=1e-5)
+    for a, b in zip(ours[1:], theirs[1:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_offsets_of_the_whitening_layer_learn_at_a_rate_of_their_own_that_falls_to_0():
+    layer = keras.layers.Dense(1, name="whitening_conv")
+    layer.build((None, 1))
+    options = {"steps": 8, "hold": 0.0, "whitening_rate": 4.0, "whitening_steps": 2}
+    optimizer, path = LookaheadSGD(0.1, **options), []
+    for _ in range(4):
+        optimizer.apply([np.ones(1, "float32")], [layer.bias])
+        path.append(float(layer.bias[0]))
+    np.testing.assert_allclose(path, [-4, -6, -6, -6])
+
+
+@pytest.mark.parametrize("wrong", [{"kernel_rate": 0}, {"kernel_momentum": 1.0}])
+def test_muon_refuses_rates_that_are_none(wrong):
+    with pytest.raises(ValueError, match="Expected kernel_"):
+        Muon(0.1, steps=5, **wrong)

@@ -34,7 +34,7 @@ def test_every_system_has_its_recipe_and_every_recipe_its_network():
      ({"mixup": 0.2, "augmentation": (("crop_alternating_flip", 2),)}, "no mixup.*0.2"),
      ({"epochs": True}, "epochs.*True"), ({"learning_rate": float("inf")}, "rate.*inf"),
      ({"offset_rate": 0, "optimizer": "sgd"}, "offset_rate .*above 0 .*0"),
-     ({"offset_rate": 64.0}, "'sgd' for lookahead and faster offsets.*'adam'"),
+     ({"offset_rate": 64.0}, "'sgd' or 'muon' for lookahead and faster offsets.*'adam'"),
      ({"mixup": "0.2"}, "mixup.*'0.2'"), ({"weight_decay": None}, "decay.*None"),
      ({"model": "plain_cn"}, "Did you mean 'plain_cnn'"), ({"learning_rate": True}, "rate.*True"),
      ({"augmentation": (("crop_flp", 4),)}, "Did you mean 'crop_flip'"),
@@ -54,6 +54,13 @@ def test_a_training_on_small_images_ends_with_whole_ones_however_short():
     phases = replace(QUICK, epochs=10, sides=((0.5, 16), (0.8, 24))).phases()
     assert list(phases) == [(0, 5, 16), (5, 8, 24), (8, 10, 32)]
     assert list(replace(QUICK, sides=((1.0, 16),)).phases()) == [(0, 3, 16)]
+
+
+def test_phases_are_cut_where_the_whitening_layer_is_frozen():
+    recipe = replace(QUICK, epochs=11, sides=((5 / 11, 20),), whitening_epochs=3)
+    assert recipe.phases() == [(0, 3, 20), (3, 5, 20), (5, 11, 32)]
+    assert replace(recipe, whitening_epochs=5).phases() == [(0, 5, 20), (5, 11, 32)]
+    assert replace(recipe, whitening_epochs=99).phases() == [(0, 5, 20), (5, 11, 32)]
 
 
 def test_settings_hold_what_is_on_and_fit_into_json():

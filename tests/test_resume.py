@@ -148,8 +148,9 @@ def test_state_that_cannot_be_kept_is_refused_before_any_training(place, data, t
 
 
 SIZES = replace(
-    QUICK, model="fast_cnn", batch_size=50, sides=((0.4, 16),), optimizer="sgd", lookahead=True,
-    learning_rate=0.02, augmentation=(("crop_alternating_flip", 2),),
+    QUICK, model="fast_cnn", batch_size=50, sides=((0.7, 16),), optimizer="muon", lookahead=True,
+    learning_rate=0.02, augmentation=(("crop_alternating_flip", 2),), initialization="whitening",
+    normalization="zscore", whitening_epochs=1, model_options={"widths": (8, 16, 16)},
 )  # fmt: skip
 
 
@@ -173,6 +174,7 @@ def whole(data):
 def test_small_images_at_first_then_whole_ones_train_the_same_weights(
     last, whole, data, tmp_path, monkeypatch
 ):
+    """So does Muon, and so do offsets of the whitening layer, which are frozen after an epoch."""
     state, on_epoch_end = tmp_path / "state.npz", TrainingState.on_epoch_end
 
     def interrupted(callback, epoch, logs=None):

@@ -147,7 +147,7 @@ def test_validation_figures_are_of_all_validation_images_once_and_cost_no_second
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "triangle"])
 def test_schedules(schedule):
-    recipe = replace(QUICK, schedule=schedule, learning_rate=0.5)
+    recipe = replace(QUICK, epochs=1, schedule=schedule, learning_rate=0.5)
     rate = build_optimizer(recipe, 100).learning_rate
     if schedule == "constant":
         assert float(rate) == 0.5
@@ -322,6 +322,21 @@ def test_the_network_tells_of_images_in_their_own_size_after_smaller_ones(traine
             layer.output.shape == build_model("fast_cnn_large").get_layer(layer.name).output.shape
         )
         assert len(layer._inbound_nodes) == 1
+
+
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize(("learned", "epochs"), [(0, 1), (1, 1), (1, 2), (2, 2)])
+def test_offsets_of_the_whitening_layer_learn_until_they_are_frozen(learned, epochs, data):
+    options = {"batch_size": 50, "sides": (), "whitening_epochs": learned, "optimizer": "muon"}
+    recipe = replace(RECIPES["fast_cnn"], **options, model_options={"widths": (4, 8, 8)})
+    model = train(recipe, data, epochs=epochs, verbose=0).model
+    layer = model.get_layer("whitening_conv")
+    kernel, bias = (np.asarray(w) for w in layer.get_weights())
+    np.testing.assert_array_equal(kernel[..., :12], -kernel[..., 12:])  # as it was at the start
+    assert bool(bias.any()) == (learned > 0) and not layer.trainable_weights
+    if (learned, epochs) == (1, 2):
+        once = train(replace(recipe, epochs=1), data, verbose=0).model
+        np.testing.assert_allclose(bias, once.get_layer("whitening_conv").bias, rtol=1e-5)
 
 
 @pytest.mark.usefixtures("quickly")

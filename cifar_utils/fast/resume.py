@@ -54,19 +54,21 @@ class TrainingState(keras.callbacks.Callback):
         self.path, self.identity = path, identity
         self.history: dict[str, list[float]] = {"seconds": []}
         self.ended: float | None = None  # when the epoch before had been seen to
+        self.kept: dict[str, np.ndarray] = {}
+        self._load()
 
     @property
     def epochs_done(self) -> int:
         return len(self.history["seconds"])
 
-    def restore(self, learner: keras.Model) -> None:
-        """Take over what the file holds, if there is one; ValueError if it is another's."""
+    def _load(self) -> None:
+        """Read the file, if there is one; ValueError if it is another training's."""
         if self.path is None or not self.path.exists():
             return
         try:
             with np.load(self.path) as kept:
                 found = json.loads(str(kept["about"]))
-                values = [kept[f"v{i}"] for i in range(len(kept.files) - 1)]
+                self.kept = {name: kept[name] for name in kept.files if name != "about"}
             theirs, history = found["identity"], found["history"]
         except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError) as error:
             self._refuse(
@@ -76,12 +78,19 @@ class TrainingState(keras.callbacks.Callback):
         if other:
             wanted, received = ({k: a.get(k) for k in other} for a in (self.identity, theirs))
             self._refuse(f"this training, {wanted}", f"that of another, {received}")
-        variables = _variables(learner)
-        if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
-            self._refuse("this network", "that of another version of it")
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
         self.history = history
+
+    def restore(self, learner: keras.Model) -> None:
+        """Give a network, once, what the file holds; ValueError if it is another version's."""
+        kept, self.kept = self.kept, {}
+        if not kept:
+            return
+        variables = _variables(learner)
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        if any(name not in kept or kept[name].shape != shapes[name] for name in shapes):
+            self._refuse("this network", "that of another version of it")
+        for name, variable in variables.items():
+            variable.assign(kept[name])
 
     def _refuse(self, wanted: str, received: str) -> NoReturn:
         raise ValueError(
@@ -105,16 +114,18 @@ class TrainingState(keras.callbacks.Callback):
         self.ended = time.perf_counter()
 
     def _keep(self) -> None:
-        arrays = {f"v{i}": _storable(v) for i, v in enumerate(_variables(self.model))}
+        arrays = {name: _storable(v) for name, v in _variables(self.model).items()}
         about = json.dumps({"identity": self.identity, "history": self.history})
         half_written = self.path.with_name(f"{self.path.name}.part.npz")
         np.savez(half_written, about=about, **arrays)
         half_written.replace(self.path)
 
 
-def _variables(learner: keras.Model) -> list:
+def _variables(learner: keras.Model) -> dict:
+    """All that changes: of the layers, by number, and of the optimiser, by what it is for."""
     # Those of the layers include the states of all random number generators.
-    return [*learner.variables, *learner.optimizer.variables]
+    found = {f"layers-{i}": variable for i, variable in enumerate(learner.variables)}
+    return found | {v.path.replace("/", "."): v for v in learner.optimizer.variables}
 
 
 def _storable(variable) -> np.ndarray:

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 IMAGES = 5_000  # whose patches are decomposed, as in the source
+WHITENING = "whitening_conv"  # a layer that is there for nothing else
 EPSILON = 5e-4  # added to the eigenvalues: the weakest patterns are mostly noise
 
 
@@ -55,7 +56,7 @@ def initialize(model: keras.Model, images: np.ndarray) -> None:
     count = whitening.shape[-1]
     kernel[..., :count], kernel[..., count : 2 * count] = whitening, -whitening
     first.kernel.assign(kernel)
-    if first.name == "whitening_conv":
+    if first.name == WHITENING:
         first.trainable = False
     for layer in later:
         size, _, channels, filters = layer.kernel.shape
