@@ -69,10 +69,11 @@ def run_recipe(options: argparse.Namespace) -> None:
 
 def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; keep a record, unless only a part is measured."""
-    from cifar_utils.experiments import bench
-    from cifar_utils.experiments.charts import draw
-    from cifar_utils.experiments.peers import BATCH, EPOCHS
-    from cifar_utils.experiments.tables import speed_table
+    with quiet_stderr():
+        from cifar_utils.experiments import bench
+        from cifar_utils.experiments.charts import draw
+        from cifar_utils.experiments.peers import BATCH, EPOCHS
+        from cifar_utils.experiments.tables import speed_table
 
     record = {
         "kind": "bench",
@@ -101,8 +102,10 @@ def run_bench(options: argparse.Namespace) -> None:
 
 def render_results(options: argparse.Namespace) -> None:
     """Write the tables of the README beside the ledger, and the figures there, anew."""
-    from cifar_utils.experiments.charts import draw
-    from cifar_utils.experiments.tables import render_tables, tables
+    choose_kernels()
+    with quiet_stderr():  # recipes know the networks, and with them Keras
+        from cifar_utils.experiments.charts import draw
+        from cifar_utils.experiments.tables import render_tables, tables
 
     root = options.results.resolve().parent
     readme = root / "README.md"

@@ -74,10 +74,18 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_any_training(
     assert "as a folder that can be written to. Received: " in told.err and "Epoch" not in told.out
 
 
-def test_run_says_nothing_of_tensorflows_greetings(tmp_path):
-    command = [sys.executable, "-m", "cifar_utils", "run", "valid_cnn", "--precision", "float31"]
+RUN = ["run", "valid_cnn", "--precision", "float31", "--limit", "100", "--state", "."]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [(RUN, "Expected precision as a Keras dtype policy. Received: 'float31'."),
+     (["results"], "Expected records in .. Received: none.")],
+    ids=["run", "results"],
+)  # fmt: skip
+def test_commands_say_nothing_of_tensorflows_greetings(command, told, tmp_path):
     environment = {k: v for k, v in os.environ.items() if k[:3] not in ("TF_", "CUD")}
     environment["CIFAR_UTILS_SOURCE"] = "synthetic"
-    options = ["--limit", "100", "--results", str(tmp_path), "--state", str(tmp_path)]
-    done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True)
-    assert done.stderr == "Expected precision as a Keras dtype policy. Received: 'float31'.\n"
+    whole = [sys.executable, "-m", "cifar_utils", *command, "--results", "."]
+    options = {"env": environment, "cwd": tmp_path, "capture_output": True, "text": True}
+    assert subprocess.run(whole, **options).stderr == f"{told}\n"
