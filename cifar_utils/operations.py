@@ -8,7 +8,7 @@ import keras
 from cifar_utils.checks import check_count, expected
 from cifar_utils.fast.progressive import at_side
 from cifar_utils.fast.whitening import WHITENING
-from cifar_utils.recipes import RECIPES, Recipe
+from cifar_utils.recipes import Recipe, check_recipe
 
 COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
 
@@ -50,9 +50,7 @@ def operations(model: keras.Model, recipe: Recipe | str, images: int = 50_000) -
     >>> max(cost, key=cost.get), f"{sum(cost.values()) / 1e15:.3f} PFLOP"
     ('stage2_conv2', '0.030 PFLOP')
     """
-    recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
-    if not isinstance(recipe, Recipe):
-        raise expected("a Recipe, or the name of one", repr(recipe))
+    recipe = check_recipe(recipe)
     if not isinstance(model, keras.Model) or not model.built or len(_inputs(model)) != 1:
         raise expected("a built Keras model with one input", repr(model))
     if len(model.inputs[0].shape) != 4 or None in model.inputs[0].shape[1:]:

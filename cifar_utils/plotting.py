@@ -168,14 +168,15 @@ def plot_images(
     head = gap + round(1.25 * size * lines / points)
     # Transparent between the images, so that it suits any background.
     sheet = np.zeros((rows * (height + head), columns * (width + gap), 4))
-    for i, image in enumerate(images):
-        top, left = (i // columns) * (height + head) + head, (i % columns) * (width + gap)
+    corners = [
+        ((i // columns) * (height + head) + head, (i % columns) * (width + gap)) for i in range(n)
+    ]
+    for image, (top, left) in zip(images, corners, strict=True):
         sheet[top : top + height, left : left + width, :3] = image
         sheet[top : top + height, left : left + width, 3] = 1
     size_in_inches = columns * inches, sheet.shape[0] * inches / (width + gap)
     with _canvas(ax, *size_in_inches, (0.05, 0.25 if data_name else 0.05, 0.05, 0.05)) as ax:
-        for i, title in enumerate(titles or []):
-            top, left = (i // columns) * (height + head) + head, (i % columns) * (width + gap)
+        for title, (top, left) in zip(titles or [], corners, strict=False):
             place = left + width / 2, top - 1.5
             _as_it_is(ax.text(*place, title, ha="center", va="bottom", fontsize=size))
         ax.imshow(sheet, interpolation="nearest", origin="upper", aspect="equal")

@@ -404,3 +404,12 @@ class _Recipes(dict):
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     _Recipes({recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST})
 )
+
+
+def check_recipe(recipe: Recipe | str) -> Recipe:
+    """A recipe itself, or that of a name; else ValueError."""
+    if isinstance(recipe, str):
+        return RECIPES[recipe]
+    if not isinstance(recipe, Recipe):
+        raise expected("a Recipe, or the name of one", repr(recipe))
+    return recipe

@@ -27,7 +27,7 @@ from cifar_utils.fast.resume import TrainingState
 from cifar_utils.fast.whitening import WHITENING, initialize
 from cifar_utils.models import build_model, keras_defaults
 from cifar_utils.operations import operations
-from cifar_utils.recipes import RECIPES, WHOLE, Recipe
+from cifar_utils.recipes import RECIPES, WHOLE, Recipe, check_recipe
 
 __all__ = ["RECIPES", "Recipe", "Run", "best_precision", "build_optimizer", "train"]
 
@@ -129,10 +129,7 @@ def train(
     >>> run.model.input_shape, run.model.output_shape
     ((None, 48, 48, 3), (None, 3))
     """
-    if isinstance(recipe, str):
-        recipe = RECIPES[recipe]
-    if not isinstance(recipe, Recipe):
-        raise expected("a Recipe, or the name of one", repr(recipe))
+    recipe = check_recipe(recipe)
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     data, seed = _checked(data), check_seed(seed)
     steps_per_epoch(data.x_train, recipe.batch_size)  # raises if there is none

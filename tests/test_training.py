@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from cifar_utils import training
+from cifar_utils import recipes, training
 from cifar_utils.data import load_cifar10, split_images
 from cifar_utils.evaluation import predict_probabilities
 from cifar_utils.fast import pipeline
@@ -244,7 +244,7 @@ def quickly(monkeypatch):
 @pytest.mark.usefixtures("quickly")
 def test_a_recipe_by_its_name_and_images_by_themselves_are_taken(data, monkeypatch):
     short = MappingProxyType({"quick": replace(QUICK, epochs=1)})
-    monkeypatch.setattr(training, "RECIPES", short)
+    monkeypatch.setattr(recipes, "RECIPES", short)
     x, y = data.x_train[:20], np.arange(20) % 10
     run = train("quick", (keras.ops.convert_to_tensor(x), list(y)), verbose=0)
     again = train(short["quick"], split_images(x, y, val_size=0), verbose=0)
