@@ -1,10 +1,11 @@
 """The command line: ``python -m cifar_utils`` with ``data``, ``run``, ``bench`` or ``results``."""
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 
-from cifar_utils.checks import check_count, expected
+from cifar_utils.checks import check_count, check_number, expected
 from cifar_utils.data import DatasetError, find_cifar10, load_cifar10, load_cifar10_test
 from cifar_utils.dataset import cache
 from cifar_utils.experiments.bench import group_names
@@ -37,34 +38,47 @@ def show_data(options: argparse.Namespace) -> None:
 
 
 def run_recipe(options: argparse.Namespace) -> None:
-    """Train a recipe with several seeds; write a record after each."""
+    """Train a recipe with several seeds, or what the plan lacks; write a record after each."""
+    if (options.recipe is None) is not options.missing:
+        raise expected("either a recipe or --missing", options.recipe or "neither")
     check_count("--seeds", options.seeds)
     if options.limit is not None:
         check_count("--limit", options.limit, lowest=10, multiple=10)
+    if options.minutes is not None:
+        check_number("--minutes", options.minutes, 0, 1e6)
     choose_kernels()
     with quiet_stderr():
+        from cifar_utils.experiments.plan import FILE, read_plan, work_off
         from cifar_utils.experiments.run import run_seed
         from cifar_utils.fast.machine import best_precision, has_gpu
         from cifar_utils.recipes import RECIPES
 
-        RECIPES[options.recipe]  # raises before any data is fetched for it
+        if not options.missing:
+            RECIPES[options.recipe]  # raises before any data is fetched for it
         has_gpu()  # TensorFlow looks for one, and says so
         precision = options.precision or best_precision()
-    validation = 0 if options.all_images else min(5_000, options.limit or 5_000)
-    data = load_cifar10(val_size=validation, limit=options.limit)
+        plan = (
+            read_plan(options.plan or options.results / FILE, options.limit or 50_000)
+            if options.missing
+            else []
+        )
+
+    @functools.cache
+    def data(all_images: bool):
+        validation = 0 if all_images else min(5_000, options.limit or 5_000)
+        return load_cifar10(val_size=validation, limit=options.limit)
+
     test = load_cifar10_test(limit=options.limit)
+    how = {"precision": precision, "results": options.results, "verbose": options.verbose}
+    if options.missing:
+        kept = {} if options.cluster else {"state": options.state}
+        work_off(plan, data, test, minutes=options.minutes, cluster=options.cluster, **kept, **how)
+        return
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         run_seed(
-            options.recipe,
-            data,
-            test,
-            seed,
-            epochs=options.epochs,
-            precision=precision,
-            results=options.results,
-            state=options.state,
-            verbose=options.verbose,
-        )
+            options.recipe, data(options.all_images), test, seed, epochs=options.epochs,
+            state=options.state, **how,
+        )  # fmt: skip
 
 
 def run_bench(options: argparse.Namespace) -> None:
@@ -133,7 +147,19 @@ def main(arguments: list[str] | None = None) -> int:
 
     run = commands.add_parser("run", help="train a recipe, evaluate it, write a record a seed")
     run.set_defaults(command=run_recipe)
-    run.add_argument("recipe", help="a name of cifar_utils.training.RECIPES")
+    run.add_argument("recipe", nargs="?", help="a name of cifar_utils.training.RECIPES")
+    run.add_argument(
+        "--missing",
+        action="store_true",
+        help="instead of a recipe: what the ledger lacks of a plan",
+    )
+    run.add_argument("--plan", type=Path, help="the plan (default: plan.toml of the ledger)")
+    run.add_argument(
+        "--minutes", type=float, help="with --missing: begin none that would last longer"
+    )
+    run.add_argument(
+        "--cluster", metavar="ADDRESS", help="with --missing: of a Ray cluster to run it"
+    )
     run.add_argument("--seeds", type=int, default=1, help="how many (default 1)")
     run.add_argument("--first-seed", type=int, default=0, metavar="SEED")
     run.add_argument("--epochs", type=int, help="instead of the recipe's")

@@ -112,6 +112,15 @@ def read_records(folder: Path | None = None, **wanted) -> list[dict]:
     return sorted(chosen, key=lambda r: (r["kind"], r.get("recipe", ""), r.get("seed", 0)))
 
 
+def machine_key(hardware: dict) -> tuple:
+    """What tells one record's machine from another's.
+
+    Memory is not of it: it differs a little between machines of one kind.
+    """
+    units = tuple(hardware.get("vector_units", ()))
+    return hardware["processor"], hardware["cores"], units, hardware["accelerator"]
+
+
 def revision() -> str:
     """This package's version and, in a git checkout, the commit that it is at.
 

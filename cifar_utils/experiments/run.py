@@ -10,13 +10,16 @@ import numpy as np
 from filelock import FileLock
 from sklearn.metrics import confusion_matrix, log_loss
 
-from cifar_utils.checks import check_labelled, check_seed, expected
+from cifar_utils.checks import check_count, check_labelled, check_seed, expected
 from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, ImageData, fingerprint
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.experiments.ledger import checksum, read_records, revision, write_record
 from cifar_utils.fast.machine import best_precision, usable_hardware, versions
 from cifar_utils.recipes import RECIPES
 from cifar_utils.training import Run, train
+
+# The fields that say which run a record is of, wherever it was run.
+IDENTITY = ("kind", "recipe", "seed", "epochs", "data", "settings", "test_images")
 
 
 def run_seed(
@@ -33,9 +36,9 @@ def run_seed(
 ) -> dict:
     """Train one seed of a recipe and add its record to the ledger.
 
-    A seed that the ledger has already, of the same recipe, epochs, images, precision and
-    machine, is not run again. An unfinished one goes on from its last epoch. Of two
-    processes that run the same seed, one waits for the other's record.
+    A seed that the ledger has already, of the same recipe, epochs and images, is not run
+    again, on whatever machine it was run. An unfinished one goes on from its last epoch. Of
+    two processes that run the same seed, one waits for the other's record.
 
     Parameters
     ----------
@@ -61,46 +64,85 @@ def run_seed(
         If there is no such recipe, the test set is not uint8 images and as many labels, or
         as ``training.train``.
     """
+    wanted = identity(name, data, test, seed, epochs)
+    precision = precision or best_precision()
+    # A run that goes on elsewhere would have seconds of two machines.
+    parts = name, wanted["epochs"], len(data.x_train), precision, f"seed{seed}"
+    run_name = "-".join(map(str, (*parts, checksum(usable_hardware())[:8])))
+    for folder, what in ((results, "results"), (state, "state")):
+        check_writable(Path(folder), what)
+    file = Path(state) / f"{run_name}.npz"
+    with _locked(file.with_suffix(".lock")):
+        if known := read_records(results, **wanted):
+            print(f"{name}, seed {seed}: in the ledger already.")
+            return known[0]
+        print(f"{name}, seed {seed}: {wanted['epochs']} epochs, {precision}.", flush=True)
+        record = measure(wanted, data, test, precision, resume=file, verbose=verbose)
+        path = write_record(record, results)
+        file.unlink(missing_ok=True)
+    tell(record, path)
+    return record
+
+
+def identity(
+    name: str,
+    data: ImageData,
+    test: tuple[np.ndarray, np.ndarray],
+    seed: int,
+    epochs: int | None = None,
+) -> dict:
+    """The fields ``IDENTITY`` of the record of a run.
+
+    Raises
+    ------
+    ValueError
+        As :func:`run_seed`.
+    """
     recipe, seed = RECIPES[name], check_seed(seed)
     check_labelled(*test, NUM_CLASSES, IMAGE_SHAPE)
-    epochs = recipe.epochs if epochs is None else epochs
-    precision = precision or best_precision()
     about_data = {
         "name": data.name,
         "fingerprint": data.fingerprint,
         "train_images": len(data.x_train),
         "train_fingerprint": fingerprint(data.x_train, data.y_train),
     }
-    machine = usable_hardware()
-    identity = {
-        "kind": "train", "recipe": name, "seed": seed, "epochs": epochs, "precision": precision,
-        "data": about_data, "hardware": machine, "backend": keras.backend.backend(),
+    epochs = recipe.epochs if epochs is None else check_count("epochs", epochs)
+    return {
+        "kind": "train", "recipe": name, "seed": seed, "epochs": epochs, "data": about_data,
         "settings": recipe.settings(), "test_images": len(test[0]),
     }  # fmt: skip
-    # A run that goes on elsewhere would have seconds of two machines.
-    parts = name, epochs, len(data.x_train), precision, f"seed{seed}", checksum(machine)[:8]
-    run_name = "-".join(map(str, parts))
-    for folder, what in ((results, "results"), (state, "state")):
-        _check_writable(Path(folder), what)
-    file = Path(state) / f"{run_name}.npz"
-    with _locked(file.with_suffix(".lock")):
-        if known := read_records(results, **identity):
-            print(f"{name}, seed {seed}: in the ledger already.")
-            return known[0]
-        print(f"{name}, seed {seed}: {epochs} epochs, {precision}.", flush=True)
-        made_with = versions() | {"cifar_utils": revision()}
-        run = train(
-            recipe, data, seed, epochs=epochs, precision=precision, resume=file, verbose=verbose
-        )
-        record = identity | _outcome(run, test) | {"versions": made_with}
-        path = write_record(record, results)
-        file.unlink(missing_ok=True)
-    seconds, accuracy = record["train_seconds"], record["test_accuracy"]
-    print(f"{accuracy:.2%} of the test images, {seconds:.0f} s of training: {path.name}")
-    return record
 
 
-def _check_writable(folder: Path, what: str) -> None:
+def measure(
+    wanted: dict,
+    data: ImageData,
+    test: tuple[np.ndarray, np.ndarray],
+    precision: str | None = None,
+    *,
+    resume: Path | None = None,
+    verbose: int = 2,
+) -> dict:
+    """Train and evaluate the run of this :func:`identity`; return its record."""
+    made_with = versions() | {"cifar_utils": revision()}
+    precision = precision or best_precision()
+    run = train(
+        wanted["recipe"], data, wanted["seed"], epochs=wanted["epochs"], precision=precision,
+        resume=resume, verbose=verbose,
+    )  # fmt: skip
+    where = {"hardware": usable_hardware(), "backend": keras.backend.backend()}
+    return wanted | _outcome(run, test) | where | {"precision": precision, "versions": made_with}
+
+
+def tell(record: dict, path: Path) -> None:
+    """Print what came of a run."""
+    print(
+        f"{record['test_accuracy']:.2%} of the test images, {record['operations'] / 1e15:.3f} "
+        f"PFLOP in {record['train_seconds']:.0f} s of training: {path.name}",
+        flush=True,
+    )
+
+
+def check_writable(folder: Path, what: str) -> None:
     """ValueError unless files can be written to a folder, which is made if it isn't there."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
