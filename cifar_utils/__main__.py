@@ -69,16 +69,13 @@ def run_recipe(options: argparse.Namespace) -> None:
         return load_cifar10(val_size=validation, limit=options.limit)
 
     test = load_cifar10_test(limit=options.limit)
-    how = {"precision": precision, "results": options.results, "verbose": options.verbose}
+    how = {"precision": precision, "verbose": options.verbose, "results": options.results}
+    how |= {"state": options.state, "weights": options.weights}
     if options.missing:
-        kept = {} if options.cluster else {"state": options.state}
-        work_off(plan, data, test, minutes=options.minutes, cluster=options.cluster, **kept, **how)
+        work_off(plan, data, test, minutes=options.minutes, cluster=options.cluster, **how)
         return
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        run_seed(
-            options.recipe, data(options.all_images), test, seed, epochs=options.epochs,
-            state=options.state, **how,
-        )  # fmt: skip
+        run_seed(options.recipe, data(options.all_images), test, seed, epochs=options.epochs, **how)
 
 
 def run_bench(options: argparse.Namespace) -> None:
@@ -177,6 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=Path("build/runs"),
         help="folder for the state of unfinished runs, which go on where they stopped",
     )
+    run.add_argument("--weights", type=Path, help="folder to keep the trained networks in")
     run.add_argument("--verbose", type=int, default=2, choices=(0, 1, 2), help="as in Keras")
 
     bench = commands.add_parser("bench", help="measure speed, side by side with other tools")

@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.special import softmax
+from scipy import optimize, stats
+from scipy.special import log_softmax, softmax
 from sklearn.metrics import precision_recall_fscore_support
 
 from cifar_utils.checks import (
@@ -138,7 +138,13 @@ class Predictor(Protocol):
 
 @np.errstate(all="ignore")
 def predict_probabilities(
-    model: Predictor, images: np.ndarray, batch_size: int = 500, *, views: int = 1
+    model: Predictor,
+    images: np.ndarray,
+    batch_size: int = 500,
+    *,
+    views: int = 1,
+    share: float = 1.0,
+    temperature: float = 1.0,
 ) -> np.ndarray:
     """Class probabilities of a model that returns logits.
 
@@ -155,6 +161,13 @@ def predict_probabilities(
         How many versions of each image the logits are averaged over. 1: the image as it
         is. 6: the image and its mirror image, a quarter each, and both shifted by one
         pixel to the upper left and to the lower right, an eighth each.
+    share : float
+        Give six views only to this share of the images, those whose two largest
+        probabilities differ least. A quarter is as good as all, for 2.25 passes through the
+        network instead of six.
+    temperature : float
+        Divide the logits by it, so that confidence is what it says: see
+        :func:`fit_temperature`. No prediction changes.
 
     Returns
     -------
@@ -166,7 +179,8 @@ def predict_probabilities(
     ValueError
         If the images are not of the form above, or were scaled already for a model that
         scales them; if the model returns something else than logits of two classes or more;
-        if ``views`` is neither 1 nor 6, or there is no batch.
+        if ``views`` is neither 1 nor 6, there is no batch, the share is not within 0 to 1, or the
+        temperature is not above 0.
 
     References
     ----------
@@ -175,14 +189,23 @@ def predict_probabilities(
     if check_count("views", views) not in (1, 6):
         raise expected("views of 1 or 6", repr(views))
     batch_size = check_count("batch_size", batch_size)
+    share = check_number("share", share)
+    temperature = check_number("temperature", temperature, 0, 1e6, inside="(]")
     images = check_images(images, dtypes="any")
     _check_predictor(model, images)
-    logits = []
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        weighted = _six_views(batch) if views == 6 else [(1.0, batch)]
-        logits.append(sum(w * _logits(model, view) for w, view in weighted))
-    return softmax(np.concatenate(logits), axis=1)
+
+    def batches(images):
+        return (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+
+    logits = np.concatenate([_logits(model, batch) for batch in batches(images)])
+    if views == 6:
+        second, first = np.sort(softmax(logits, axis=1), axis=1)[:, -2:].T
+        for unsure in batches(np.argsort(first - second)[: math.ceil(share * len(images))]):
+            (weight, _), *others = _six_views(images[unsure])
+            logits[unsure] *= weight  # the image as it is has been seen
+            for weight, view in others:
+                logits[unsure] += weight * _logits(model, view)
+    return softmax(logits / temperature, axis=1)
 
 
 def _check_predictor(model: Predictor, images: np.ndarray) -> None:
@@ -287,6 +310,56 @@ def expected_calibration_error(
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = np.bincount(which, weights=right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(right))
+
+
+@np.errstate(all="ignore")
+def fit_temperature(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature at which a classifier is as sure as it is right.
+
+    Dividing logits by a number above 1 makes a classifier less sure of everything, below 1
+    surer, and changes none of its predictions. This is the number with the least negative
+    log-likelihood. Taught in notebook 02.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+        Of images that were not trained on and that nothing is reported on: validation images.
+    probabilities : ndarray of float, shape (n, classes)
+        At a temperature of 1.
+
+    Returns
+    -------
+    float
+        From 0.01 to 100. Give it to :func:`predict_probabilities`.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels.
+
+    References
+    ----------
+    C. Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599.
+
+    Examples
+    --------
+    A classifier that is always sure of the first class, and right three times in four:
+
+    >>> fit_temperature([0, 0, 0, 1], np.array([[0.99, 0.01]] * 4)) > 1
+    True
+    """
+    probabilities = check_probabilities(probabilities)
+    count, classes = probabilities.shape
+    (y_true,) = check_labels(y_true, num_classes=classes)
+    check_lengths(f"{len(y_true)} labels", f"{count} rows of probabilities")
+    logits = np.log(np.maximum(probabilities, 1e-300))
+
+    def loss(logarithm):
+        scaled = log_softmax(logits * np.exp(-logarithm), axis=1)
+        return -scaled[np.arange(count), y_true].mean()
+
+    bounds = math.log(0.01), math.log(100)
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
 def classification_table(

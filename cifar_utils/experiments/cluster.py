@@ -75,4 +75,5 @@ def _measure(*arguments) -> dict:
     choose_kernels()
     from cifar_utils.experiments.run import measure
 
-    return measure(*arguments, verbose=0)
+    record, _ = measure(*arguments, verbose=0)
+    return record

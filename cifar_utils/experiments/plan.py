@@ -93,7 +93,8 @@ def work_off(
     test: tuple[np.ndarray, np.ndarray],
     *,
     results: Path,
-    state: Path = Path("build/runs"),
+    state: Path,
+    weights: Path | None = None,
     precision: str | None = None,
     minutes: float | None = None,
     cluster: str | None = None,
@@ -110,7 +111,7 @@ def work_off(
     data : callable
         Returns the data with all images for training if it is given True, else those with
         some set aside to validate.
-    test, results, state, precision, verbose
+    test, results, state, weights, precision, verbose
         As for ``run.run_seed``.
     minutes : float, optional
         Begin no run that would not end within so many.
@@ -144,7 +145,7 @@ def work_off(
                 return
         run_seed(
             run.recipe, data(run.all_images), test, run.seed, epochs=run.epochs,
-            precision=precision, results=results, state=state, verbose=verbose,
+            precision=precision, results=results, state=state, weights=weights, verbose=verbose,
         )  # fmt: skip
 
 
@@ -180,5 +181,7 @@ def _left(runs: list[Planned], plan: Collection[Planned], seconds: float | None)
     told = f"{len(runs)} of {len(plan)} runs are missing, {cost:,.2f} PFLOP"
     if seconds is None:
         return f"{told}."
-    hours = f"{seconds / 3600:,.1f} hours" if seconds > 5400 else f"{seconds / 60:,.0f} minutes"
+    hours = (
+        f"{seconds / 3600:,.1f} hours" if seconds > 5400 else f"{max(1, seconds / 60):,.0f} minutes"
+    )
     return f"{told}: about {hours} at this machine's speed."

@@ -1,6 +1,7 @@
 """One measured run: train by a recipe, evaluate on the test set, write the record."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,21 @@ from filelock import FileLock
 from sklearn.metrics import confusion_matrix, log_loss
 
 from cifar_utils.checks import check_count, check_labelled, check_seed, expected
-from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES, ImageData, fingerprint
-from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
+from cifar_utils.data import (
+    IMAGE_SHAPE,
+    NUM_CLASSES,
+    ImageData,
+    channel_statistics,
+    fingerprint,
+)
+from cifar_utils.evaluation import (
+    expected_calibration_error,
+    fit_temperature,
+    predict_probabilities,
+)
 from cifar_utils.experiments.ledger import checksum, read_records, revision, write_record
 from cifar_utils.fast.machine import best_precision, usable_hardware, versions
+from cifar_utils.pretrained import write_network
 from cifar_utils.recipes import RECIPES
 from cifar_utils.training import Run, train
 
@@ -32,6 +44,7 @@ def run_seed(
     precision: str | None = None,
     results: Path,
     state: Path,
+    weights: Path | None = None,
     verbose: int = 2,
 ) -> dict:
     """Train one seed of a recipe and add its record to the ledger.
@@ -52,6 +65,8 @@ def run_seed(
         As for ``training.train``.
     results, state : Path
         Folders of the ledger and of the states of unfinished runs.
+    weights : Path, optional
+        A folder to keep the trained network in, under the name of its record.
 
     Returns
     -------
@@ -77,8 +92,10 @@ def run_seed(
             print(f"{name}, seed {seed}: in the ledger already.")
             return known[0]
         print(f"{name}, seed {seed}: {wanted['epochs']} epochs, {precision}.", flush=True)
-        record = measure(wanted, data, test, precision, resume=file, verbose=verbose)
+        record, run = measure(wanted, data, test, precision, resume=file, verbose=verbose)
         path = write_record(record, results)
+        if weights:
+            keep_network(run, data, record, Path(weights) / path.stem)
         file.unlink(missing_ok=True)
     tell(record, path)
     return record
@@ -121,16 +138,35 @@ def measure(
     *,
     resume: Path | None = None,
     verbose: int = 2,
-) -> dict:
-    """Train and evaluate the run of this :func:`identity`; return its record."""
+) -> tuple[dict, Run]:
+    """Train and evaluate the run of this :func:`identity`; return its record, and it."""
     made_with = versions() | {"cifar_utils": revision()}
     precision = precision or best_precision()
+    recipe, seed, epochs = RECIPES[wanted["recipe"]], wanted["seed"], wanted["epochs"]
     run = train(
-        wanted["recipe"], data, wanted["seed"], epochs=wanted["epochs"], precision=precision,
-        resume=resume, verbose=verbose,
-    )  # fmt: skip
+        recipe, data, seed, epochs=epochs, precision=precision, resume=resume, verbose=verbose
+    )
     where = {"hardware": usable_hardware(), "backend": keras.backend.backend()}
-    return wanted | _outcome(run, test) | where | {"precision": precision, "versions": made_with}
+    made = {"precision": precision, "versions": made_with}
+    return wanted | _outcome(run, data, test) | where | made, run
+
+
+def keep_network(run: Run, data: ImageData, record: dict, file: Path) -> None:
+    """Write a trained network to ``file``.npz, and to .json what ``pretrained.Trained`` says."""
+    options = {**run.recipe.model_options}
+    if run.recipe.normalization == "zscore":
+        options["statistics"] = channel_statistics(data.x_train)
+    about = {
+        "network": run.recipe.model,
+        "options": options,
+        "recipe": run.recipe.name,
+        "record": file.name,
+        "test_accuracy": record["test_accuracy"],
+        "temperature": record.get("temperature", 1.0),
+        "sha256": write_network(run.model, file.with_suffix(".npz")),
+    }
+    text = json.dumps(about, indent=1, default=lambda array: np.asarray(array).tolist())
+    file.with_suffix(".json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def tell(record: dict, path: Path) -> None:
@@ -159,29 +195,50 @@ def _locked(file: Path) -> Iterator[None]:
             file.unlink()
 
 
-def _outcome(run: Run, test: tuple[np.ndarray, np.ndarray]) -> dict:
+def _outcome(run: Run, data: ImageData, test: tuple[np.ndarray, np.ndarray]) -> dict:
     (x_test, y_test), classes = test, range(NUM_CLASSES)
     finite = all(np.isfinite(weight).all() for weight in run.model.get_weights())
-    if finite:
-        probabilities = predict_probabilities(run.model, x_test)
-        six_views = predict_probabilities(run.model, x_test, views=6)
-    else:  # the training has diverged: the network knows nothing
-        probabilities = six_views = np.full((len(x_test), NUM_CLASSES), 1 / NUM_CLASSES)
-    y_pred = probabilities.argmax(axis=1)
+
+    def probabilities(images, **options):
+        if finite:
+            return predict_probabilities(run.model, images, **options)
+        # The training has diverged: the network knows nothing.
+        return np.full((len(images), NUM_CLASSES), 1 / NUM_CLASSES)
+
+    def judged(probabilities, suffix=""):
+        nll = float(log_loss(y_test, probabilities, labels=classes))
+        ece = expected_calibration_error(y_test, probabilities)
+        return {f"test_nll{suffix}": nll, f"test_ece{suffix}": ece}
+
+    one_view = probabilities(x_test)
+    y_pred = one_view.argmax(axis=1)
+    correct = {
+        f"test_accuracy{suffix}": float(np.mean(found.argmax(axis=1) == y_test))
+        for suffix, found in (
+            ("", one_view),
+            ("_views6", probabilities(x_test, views=6)),
+            ("_views6_quarter", probabilities(x_test, views=6, share=0.25)),
+        )
+    }
+    certain = judged(one_view) if finite else {"test_nll": None, "test_ece": None}
+    validated = run.history.get("val_accuracy")
+    if validated and finite:
+        temperature = fit_temperature(data.y_val, probabilities(data.x_val))
+        scaled = judged(probabilities(x_test, temperature=temperature), "_scaled")
+        certain |= {"temperature": temperature} | scaled
     trainable = sum(int(np.prod(w.shape)) for w in run.model.trainable_weights)
     total = run.model.count_params()
-    validated = run.history.get("val_accuracy")
-    return {
-        "model": run.recipe.model,
-        "params": {"total": total, "trainable": trainable, "frozen": total - trainable},
-        "val_accuracy": validated[-1] if validated else None,
-        "test_accuracy": float(np.mean(y_pred == y_test)),
-        "test_accuracy_views6": float(np.mean(six_views.argmax(axis=1) == y_test)),
-        "test_nll": float(log_loss(y_test, probabilities, labels=classes)) if finite else None,
-        "test_ece": expected_calibration_error(y_test, probabilities) if finite else None,
-        "confusion_matrix": confusion_matrix(y_test, y_pred, labels=classes).tolist(),
-        "operations": run.operations,
-        "train_seconds": run.seconds,
-        "images_per_second": run.images_per_second,
-        "history": run.history,
-    }
+    return (
+        correct
+        | certain
+        | {
+            "model": run.recipe.model,
+            "params": {"total": total, "trainable": trainable, "frozen": total - trainable},
+            "val_accuracy": validated[-1] if validated else None,
+            "confusion_matrix": confusion_matrix(y_test, y_pred, labels=classes).tolist(),
+            "operations": run.operations,
+            "train_seconds": run.seconds,
+            "images_per_second": run.images_per_second,
+            "history": run.history,
+        }
+    )

@@ -1,0 +1,124 @@
+"""Networks that are trained already, and come with the package."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import keras
+import numpy as np
+
+from cifar_utils.checks import expected, unknown_name
+from cifar_utils.models import build_model, keras_defaults
+
+FOLDER = Path(__file__).with_name("weights")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A network's weights, and where they come from.
+
+    Attributes
+    ----------
+    network : str
+        For ``models.build_model``.
+    options : mapping
+        The network's other options, the training images' statistics among them.
+    recipe, record : str
+        The recipe that it was trained by, on 45,000 images of CIFAR-10, and the name of that
+        run's record in the ledger, ``results/``.
+    test_accuracy : float
+        One view, as recorded.
+    temperature : float
+        For ``evaluation.predict_probabilities``; fitted on the 5,000 other images.
+    sha256 : str
+        Of the file of weights.
+    """
+
+    network: str
+    options: Mapping[str, Any]
+    recipe: str
+    record: str
+    test_accuracy: float
+    temperature: float
+    sha256: str
+
+
+class _Networks(dict):
+    """Names the near ones where there is no network of a name."""
+
+    def __missing__(self, name):
+        raise unknown_name("trained network", name, self)
+
+
+TRAINED: Mapping[str, Trained] = MappingProxyType(
+    _Networks(
+        {
+            file.stem: Trained(**json.loads(file.read_text()))
+            for file in sorted(FOLDER.glob("*.json"))
+        }
+    )
+)
+
+
+def load_trained(name: str) -> keras.Model:
+    """A network that is trained already. Taught in notebook 08.
+
+    Parameters
+    ----------
+    name : str
+        One of ``TRAINED``, which also has each one's test accuracy, temperature and recipe.
+
+    Returns
+    -------
+    keras.Model
+        Of Keras' own layers, not compiled; takes pixels from 0 to 255 and returns logits. Its
+        weights were kept in half precision.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network, or its file is not as it was written.
+
+    Examples
+    --------
+    >>> from cifar_utils.evaluation import predict_probabilities
+    >>> model = load_trained("valid_cnn")
+    >>> images = np.zeros((2, 32, 32, 3), "uint8")
+    >>> temperature = TRAINED["valid_cnn"].temperature
+    >>> predict_probabilities(model, images, temperature=temperature).shape
+    (2, 10)
+    """
+    about = TRAINED[name]
+    return read_network(about, FOLDER / f"{name}.npz")
+
+
+def read_network(about: Trained, file: Path) -> keras.Model:
+    """The network of these weights; ValueError if the file is not as it was written."""
+    try:
+        written = file.read_bytes()
+    except OSError as error:
+        raise expected(f"{file.name}, a file of weights", error) from None
+    if hashlib.sha256(written).hexdigest() != about.sha256:
+        raise expected(
+            f"{file.name} as it was written, by its SHA-256", "another file", "Install anew."
+        )
+    with keras_defaults("float32"):
+        model = build_model(about.network, **about.options)
+    with np.load(io.BytesIO(written), allow_pickle=False) as weights:
+        model.set_weights([weights[key].astype("float32") for key in weights.files])
+    return model
+
+
+def write_network(model: keras.Model, file: Path) -> str:
+    """Write a network's weights in half precision; return the SHA-256 of the file."""
+    weights = {weight.path: np.asarray(weight, "float16") for weight in model.weights}
+    written = io.BytesIO()
+    np.savez_compressed(written, **weights)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(written.getvalue())
+    return hashlib.sha256(written.getvalue()).hexdigest()
