@@ -112,21 +112,23 @@ def run_bench(options: argparse.Namespace) -> None:
 
 
 def render_results(options: argparse.Namespace) -> None:
-    """Write the tables of the README beside the ledger, and the figures there, anew."""
+    """Write the tables of the front page and of the ledger's page, and the figures, anew."""
     choose_kernels()
     with quiet_stderr():  # recipes know the networks, and with them Keras
         from cifar_utils.experiments.charts import draw
         from cifar_utils.experiments.tables import render_tables, tables
 
     root = options.results.resolve().parent
-    readme = root / "README.md"
+    pages = {"front": root / "README.md", "ledger": options.results / "README.md"}
     if not read_records(options.results):
         raise expected(f"records in {options.results}", "none")
-    if not readme.exists():
-        raise expected("README.md beside the folder of the ledger", root)
-    text = render_tables(readme.read_text(encoding="utf-8"), tables(options.results))
-    readme.write_text(text, encoding="utf-8")
-    for path in (readme, *draw(options.results, root / "figures")):
+    for page in pages.values():
+        if not page.exists():
+            raise expected("README.md in the folder of the ledger and beside it", root)
+    for name, found in tables(options.results).items():
+        text = render_tables(pages[name].read_text(encoding="utf-8"), found)
+        pages[name].write_text(text, encoding="utf-8")
+    for path in (*pages.values(), *draw(options.results, root / "figures")):
         print(f"wrote {path}")
 
 
@@ -187,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
 
     results = commands.add_parser(
-        "results", help="rewrite the tables of README.md, and figures/, beside the ledger"
+        "results", help="rewrite tables of README.md, here and beside the ledger, and figures/"
     )
     results.set_defaults(command=render_results)
     results.add_argument("--results", type=Path, default=default_folder())

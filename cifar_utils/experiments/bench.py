@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from cifar_utils.experiments.peers import BATCH, CONTESTANTS, UNITS, Contestant
+from cifar_utils.experiments.peers import BATCH, CONTESTANTS, Contestant
 
 # All on the processor, which is what the contestants have in common.
 ENVIRONMENT = {
@@ -39,7 +39,7 @@ def run(images: int, rounds: int, only: str | None = None) -> Iterator[dict]:
     ------
     dict
         After each round, what there is so far: ``{group: {label: [one figure per round]}}``,
-        in images per second unless ``UNITS`` says otherwise; None for a round in which a
+        in images per second; None for a round in which a
         contestant failed, and an empty list for one that can't run here.
 
     Raises
@@ -66,8 +66,7 @@ def run(images: int, rounds: int, only: str | None = None) -> Iterator[dict]:
                 absent.append(c)
                 continue
             results[c.group][c.label].append(figure)
-            unit = UNITS.get(c.group, "images/s")
-            told = failure or f"{figure:,.0f} {unit}"
+            told = failure or f"{figure:,.0f} images/s"
             print(f"round {round_}: {c.label}: {told}", flush=True)
         yield results
     for c in absent:

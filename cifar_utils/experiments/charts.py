@@ -7,16 +7,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.experiments.tables import (
+    SYSTEMS,
     Group,
     best,
     groups,
     on_one_data_set,
     ratios,
-    small_until,
     speeds,
 )
 from cifar_utils.plotting import label_source, plot_confusion_matrix
@@ -53,92 +54,96 @@ def draw(results: Path | None, figures: Path, only: str | None = None) -> Iterat
     for name, plot, records in charts:
         if only not in (None, name):
             continue
-        ax = plot(records)
+        figure = plot(records).get_figure()
         path = figures / f"{name}.png"
-        ax.figure.savefig(path, dpi=110, metadata={"Software": None})
-        plt.close(ax.figure)
+        figure.savefig(path, dpi=150, metadata={"Software": None})
+        plt.close(figure)
         yield path
 
 
+THEIRS, OURS_COLOR = "0.55", "tab:blue"
+
+
 def plot_cost(runs: list[Group]) -> Axes:
-    """Test accuracy of every recipe against its training time."""
-    _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
-    # After ten, colours come again, with the marks hollow.
-    marks = cycle((mark, fill) for fill in ("full", "none") for mark in "osD^vP*X<>")
-    for run, name, (mark, fill) in zip(runs, _names(runs), marks, strict=False):
-        accuracy = run.mean("test_accuracy")
+    """Test accuracy against the cost of the training, and from a system's recipe to ours."""
+    _, ax = plt.subplots(figsize=(8, 5.5), layout="constrained")
+    shown = {}  # of several budgets of images, the one with the most seeds
+    for run in sorted(runs, key=lambda run: len(run.records)):
+        shown[run.first["recipe"], run.first["epochs"]] = run
+    authors = {system.recipe: system for system in SYSTEMS}
+    labels, places = [], {}
+    for (recipe, epochs), run in shown.items():
+        accuracy, cost = run.mean("test_accuracy"), run.first["operations"] / 1e15
         reach = 100 * accuracy.reach if accuracy.runs > 2 else 0  # two runs say next to nothing
-        label = f"{name} ({accuracy.runs})"
-        mean = np.mean(run.seconds)
-        spread = [[mean - min(run.seconds)], [max(run.seconds) - mean]]
-        style = {"fmt": mark, "fillstyle": fill, "ls": "", "capsize": 3}
-        ax.errorbar(mean, 100 * accuracy.mean, reach, spread, label=label, **style)
+        system = authors.get(recipe)
+        color, mark = (THEIRS, "s") if system else (OURS_COLOR, "o")
+        ax.errorbar(cost, 100 * accuracy.mean, reach, fmt=mark, color=color, ms=5, capsize=3)
+        several = sum(other == recipe for other, _ in shown) > 1
+        name = f"{system.tag}: {recipe}" if system else recipe
+        labels.append((cost, 100 * accuracy.mean, name + f", {epochs} epochs" * several, color))
+        places.setdefault(recipe, (cost, 100 * accuracy.mean))
+    for system in SYSTEMS:
+        ends = [places.get(recipe) for recipe in (system.recipe, f"{system.network}_tuned")]
+        if all(ends):
+            arrow = {"arrowstyle": "->", "color": "0.8", "shrinkA": 5, "shrinkB": 5}
+            ax.annotate("", ends[1], ends[0], arrowprops=arrow, zorder=0)
     ax.set_xscale("log")
-    ax.margins(x=0.15)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.margins(x=0.1, y=0.08)
+    ax.set_xlim(right=ax.get_xlim()[1] * 2)  # room for labels
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(
-        xlabel="training time (seconds), mean and range",
-        ylabel="test accuracy (%), mean and 95 % interval",
-    )
+    ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+    ax.set(xlabel="cost of the training (PFLOP)", ylabel="test accuracy, one view")
     ax.grid(alpha=0.3)
-    _add_legend(ax, title="recipe (seeds)")
     label_source(ax, runs[0].first["data"]["name"])
+    _write_beside(ax, labels)
     return ax
 
 
-def _add_legend(ax: Axes, title: str | None = None) -> None:
-    """A legend on the right, and a figure high enough for it."""
-    legend = ax.legend(fontsize=8, title=title, loc="center left", bbox_to_anchor=(1, 0.5))
-    lines = sum(1 + text.get_text().count("\n") for text in legend.get_texts())
-    ax.figure.set_figheight(max(4.5, 0.6 + 0.17 * lines))
+def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]]) -> None:
+    """Write each text to the right of its point, and below others that it would meet."""
+    ax.figure.draw_without_rendering()  # places the Axes
+    high, wide, taken = 16, 7, []  # pixels of a line and a letter
+    for x, y, text, color in sorted(labels, key=lambda label: -label[1]):
+        left, up = ax.transData.transform((x, y))
+        right, place = left + wide * len(text), up
+        for other_left, other_right, other in sorted(taken, key=lambda spot: -spot[2]):
+            if left < other_right and other_left < right and place > other - high:
+                place = other - high
+        taken.append((left, right, place))
+        down = (place - up) * 72 / ax.figure.dpi
+        at = {"xytext": (8, down), "textcoords": "offset points", "va": "center"}
+        ax.annotate(text, (x, y), color=color, fontsize=9, **at)
 
 
-def _names(runs: list[Group]) -> list[str]:
-    """Each group's recipe, and what tells groups apart; the machine, where there are several."""
-    counts = [run.first["data"]["train_images"] for run in runs]
-    usual = max(counts, key=counts.count, default=None)
-    names = []
-    for run in runs:
-        name = run.first["recipe"]
-        same = [other for other in runs if other.first["recipe"] == name]
-        if len({other.first["epochs"] for other in same}) > 1:
-            name += f", {run.first['epochs']} epochs"
-        if (count := run.first["data"]["train_images"]) != usual:
-            name += f", {count:,} images"
-        if len({other.device for other in runs}) > 1:
-            name += f"\non {run.device}"
-        names.append(name)
-    return names
-
-
-def plot_curves(runs: list[Group]) -> Axes:
-    """Validation accuracy after each epoch: mean and range of the seeds.
-
-    Runs of other epochs than their recipe's are left out.
-    """
-    _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
-    validated = [
-        run
-        for run in runs
-        if run.mean("val_accuracy")
-        and run.first["settings"].get("epochs") in (None, run.first["epochs"])
-    ]
-    marks, lines = cycle("osD^vP*"), cycle(("-", "--", "-.", ":"))  # colours come again after ten
-    for run, label, mark, line in zip(validated, _names(validated), marks, lines, strict=False):
-        curves = 100 * np.array([record["history"]["val_accuracy"] for record in run.records])
-        epochs = range(1, run.first["epochs"] + 1)
-        for last, side in small_until(run.first):
-            label += f"\n(to epoch {last} at {side} × {side} pixels)"
-        ax.plot(epochs, curves.mean(axis=0), mark + line, markersize=3, label=label)
-        ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), alpha=0.2)
-    ax.set(xlabel="epoch", ylabel="validation accuracy (%), mean and range")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.grid(alpha=0.3)
-    _add_legend(ax)
-    label_source(ax, runs[0].first["data"]["name"])
-    return ax
+def plot_curves(runs: list[Group]) -> Figure:
+    """Validation accuracy after each epoch, a system's recipe beside ours: mean and range."""
+    networks = list(dict.fromkeys(system.network for system in SYSTEMS))
+    figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained", sharey=True)
+    for ax, network in zip(axes.flat, networks, strict=True):
+        tags = {s.recipe: s.tag for s in SYSTEMS if s.network == network}
+        shown = {}
+        for run in runs:
+            recipe, epochs = run.first["recipe"], run.first["epochs"]
+            if recipe in (*tags, f"{network}_tuned") and run.mean("val_accuracy"):
+                shown[tags.get(recipe, "ours"), epochs] = run
+        styles = cycle(("-", "--", ":"))
+        for ((tag, epochs), run), style in zip(shown.items(), styles, strict=False):
+            curves = np.array([100 * np.array(r["history"]["val_accuracy"]) for r in run.records])
+            mean, x = curves.mean(axis=0), np.arange(1, epochs + 1)
+            color = OURS_COLOR if tag == "ours" else THEIRS
+            ax.plot(x, mean, style if tag != "ours" else "-", color=color)
+            ax.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.2, lw=0)
+            ax.annotate(tag, (x[-1], mean[-1]), (4, 0), textcoords="offset points", color=color)
+        ax.set_title(network)
+        ax.margins(x=0.15)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+        ax.grid(alpha=0.3)
+    figure.supxlabel("epoch")
+    figure.supylabel("validation accuracy, mean and range")
+    return figure
 
 
 def plot_confusion(run: Group) -> Axes:
@@ -157,33 +162,34 @@ def plot_confusion(run: Group) -> Axes:
 
 def plot_speed(benches: dict[str, dict[str, dict[str, list[float]]]]) -> Axes:
     """How many times faster ours is than each other contestant: median and range, by machine."""
-    faster = {
-        machine: {
-            f"{group}: {label}": ratios_of
-            for group, figures in measured.items()
-            for label in figures
-            if (ratios_of := ratios(group, figures, label))
-        }
+    rows = [
+        (f"{group}: {label}", machine, faster)
         for machine, measured in benches.items()
-    }
-    labels = list(dict.fromkeys(label for measured in faster.values() for label in measured))
-    _, ax = plt.subplots(figsize=(8, 1.1 + 0.3 * len(labels)), layout="constrained")
-    for (machine, measured), marker in zip(faster.items(), cycle("osD^vP"), strict=False):
-        medians = np.array([np.median(r) for r in measured.values()])
-        around = [
-            medians - [min(r) for r in measured.values()],
-            [max(r) for r in measured.values()] - medians,
-        ]
-        places = [labels.index(label) for label in measured]
-        ax.errorbar(medians, places, xerr=around, fmt=marker, ls="", capsize=3, label=machine)
+        for group, figures in measured.items()
+        for label in figures
+        if (faster := ratios(figures, label))
+    ]
+    labels = list(dict.fromkeys(label for label, _, _ in rows))
+    _, ax = plt.subplots(figsize=(8, 1.2 + 0.35 * len(labels)), layout="constrained")
+    colors = dict(zip(benches, cycle(f"C{number}" for number in range(10)), strict=False))
+    for label, machine, faster in rows:
+        place, middle = labels.index(label), np.median(faster)
+        around = [[middle - min(faster)], [max(faster) - middle]]
+        color = colors[machine]
+        ax.errorbar(middle, place, xerr=around, fmt="o", capsize=3, color=color)
+        at = {"textcoords": "offset points", "ha": "center", "color": color, "fontsize": 9}
+        ax.annotate(f"{middle:.1f} ×", (middle, place), (0, 6), **at)
+    for machine, color in colors.items():
+        ax.plot([], [], "o", color=color, label=machine)
     ax.set_yticks(range(len(labels)), labels)
-    ax.axvline(1, color="black", linestyle="--", linewidth=1)
+    ax.axvline(1, color="0.5", linestyle="--", linewidth=1)
     ax.invert_yaxis()
+    ax.margins(y=0.1)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(xlabel="ours is faster by a factor of (median, range)")
+    ax.set(xlabel="ours is faster by a factor of (median and range of the rounds)")
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
     return ax

@@ -17,16 +17,14 @@ import numpy as np
 BATCH = 256
 EPOCHS = 2
 NETWORK = "fast_cnn"
-ALL_IMAGES = 45_000  # of whole recipes
-UNITS = {"recipes": "s"}  # of the groups that are not measured in images a second
 
 
 @dataclass(frozen=True)
 class Contestant:
     """One way of doing something, and the setting of its process.
 
-    ``measure(images)`` returns a figure in the unit of its group, or nothing if it can't be
-    done here. The first contestant of a group is ours.
+    ``measure(images)`` returns images per second, or nothing if it can't be done here. The
+    first contestant of a group is ours.
     """
 
     group: str
@@ -42,52 +40,45 @@ def noise(count: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(0, 256, (count, 32, 32, 3), "uint8"), rng.integers(0, 10, count)
 
 
-def _train(images: int, name: str, **changes):
-    """A recipe of ours on whole epochs, augmentation and weight average included."""
+def ours(images: int) -> float:
+    """Of the network's recipe, on whole images, augmentation and all, in batches as the others'."""
     from cifar_utils.data import CLASS_NAMES, ImageData
     from cifar_utils.recipes import RECIPES
     from cifar_utils.training import train
 
     x, y = noise(images)
     data = ImageData(x, y, x[:0], y[:0], CLASS_NAMES, "noise")
-    return train(replace(RECIPES[name], **changes), data, verbose=0)
+    recipe = replace(RECIPES[NETWORK], epochs=1 + EPOCHS, batch_size=BATCH, sides=())
+    return train(recipe, data, verbose=0).images_per_second
 
 
-def ours(images: int) -> float:
-    """Images a second of the network's recipe, on whole images."""
-    run = _train(images, NETWORK, epochs=1 + EPOCHS, batch_size=BATCH, sides=())
-    return run.images_per_second
+def _network():
+    """The recipe's network, all of it to be trained."""
+    from cifar_utils.models import build_model
+    from cifar_utils.recipes import RECIPES
+
+    return build_model(NETWORK, **RECIPES[NETWORK].model_options)
 
 
-def keras_fit(
-    images: int,
-    *,
-    own_input=False,
-    faster: tuple[str, ...] = (),
-    precision: str | None = "float32",
-    activation="relu",
-    frozen=False,
-):
-    """Images a second of ``fit``, on arrays or on a dataset without autotuner.
+def keras_fit(images: int, *, accelerated: bool = False, best: bool = False) -> float | None:
+    """Of ``fit`` on arrays, as Keras has it, or on a dataset and by our faster twin.
 
-    Without a precision, in the machine's best; with those layers of Keras exchanged for
-    faster twins whose names ``faster`` has.
+    In float32 or in the machine's best precision; nothing if that is float32.
     """
     import keras
 
-    from cifar_utils.fast.accelerate import TWINS, accelerate
+    from cifar_utils.fast.accelerate import accelerate
     from cifar_utils.fast.machine import best_precision
-    from cifar_utils.models import build_model
 
-    keras.config.set_dtype_policy(precision or best_precision())
-    model = build_model(NETWORK, activation=activation)
-    model.get_layer("whitening_conv").trainable = not frozen
-    if faster:
-        model = accelerate(model, {kind: TWINS[kind] for kind in TWINS if kind.__name__ in faster})
+    precision = best_precision() if best else "float32"
+    if best and not accelerated and precision == "float32":
+        return None  # that would be the contestant before
+    keras.config.set_dtype_policy(precision)
+    model = accelerate(_network()) if accelerated else _network()
     optimizer = keras.optimizers.SGD(0.01, 0.9, nesterov=True)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = noise(images // BATCH * BATCH)
-    return EPOCHS * len(x) / _seconds_of_fit(model, x, y, BATCH, own_input=own_input)
+    return EPOCHS * len(x) / _seconds_of_fit(model, x, y, BATCH, own_input=accelerated)
 
 
 def _seconds_of_fit(model, x, y, batch: int, *, own_input: bool) -> float:
@@ -106,44 +97,34 @@ def _seconds_of_fit(model, x, y, batch: int, *, own_input: bool) -> float:
     return time.perf_counter() - start
 
 
-def best_keras(images: int, **options) -> float | None:
-    """As ``keras_fit`` in the machine's best precision, or None if that is float32."""
-    from cifar_utils.fast.machine import best_precision
-
-    if best_precision() == "float32":
-        return None  # that would be the contestant before
-    return keras_fit(images, own_input=True, precision=None, **options)
-
-
-def torch_loop(images: int, compiled: bool = False, frozen: bool = False) -> float:
-    """Images a second of the network in PyTorch: channels last, bfloat16 where there are units."""
+def torch_loop(images: int, compiled: bool = False) -> float:
+    """Of the network in PyTorch: channels last, in the machine's best precision."""
     import torch
     from torch import nn
 
     from cifar_utils.fast.machine import best_precision
-    from cifar_utils.models import build_model
 
     channels, modules = 3, []
-    for layer in build_model(NETWORK).layers:
+    for layer in _network().layers:
         kind = type(layer).__name__
         if kind == "Conv2D":
             side, padding = layer.kernel_size[0], layer.padding
             bias, width = layer.use_bias, layer.filters
             modules.append(nn.Conv2d(channels, width, side, padding=padding, bias=bias))
-            if layer.activation.__name__ == "relu":
-                modules.append(nn.ReLU())
+            if layer.activation.__name__ != "linear":
+                modules.append(_torch_activation(layer))
             channels = width
         elif kind == "BatchNormalization":
             modules.append(nn.BatchNorm2d(channels, momentum=1 - layer.momentum))
+        elif kind == "Activation":
+            modules.append(_torch_activation(layer))
         elif kind in TORCH_LAYERS:
             modules += [getattr(nn, name)(*options) for name, *options in TORCH_LAYERS[kind]]
         elif kind not in ("InputLayer", "Rescaling", "Dense"):
             raise ValueError(f"Expected layers that PyTorch has, too. Received: {kind}.")
     model = nn.Sequential(*modules, nn.Linear(channels, 10)).to(memory_format=torch.channels_last)
-    modules[0].requires_grad_(not frozen)
     step_model = torch.compile(model) if compiled else model
-    learning = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.SGD(learning, 0.01, 0.9, nesterov=True)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
     x, y = noise(images // BATCH * BATCH)
     x = torch.from_numpy(x).permute(0, 3, 1, 2)
     y = torch.from_numpy(y)
@@ -167,35 +148,14 @@ def torch_loop(images: int, compiled: bool = False, frozen: bool = False) -> flo
 
 TORCH_LAYERS = {
     "MaxPooling2D": [("MaxPool2d", 2)],
-    "Activation": [("ReLU",)],
     "GlobalMaxPooling2D": [("AdaptiveMaxPool2d", 1), ("Flatten",)],
 }
 
 
-def whole_recipe(_: int, name: str = NETWORK, **changes) -> float:
-    """Seconds of all epochs of a recipe of ours, the graphs' building included."""
-    return _train(ALL_IMAGES, name, **changes).seconds
+def _torch_activation(layer):
+    from torch import nn
 
-
-def stock_s3(_: int) -> float:
-    """Seconds of all epochs of s3's recipe, on arrays, the graph's building included.
-
-    The wait at the end of an epoch depends on how long the epoch took, so that two epochs
-    don't tell how long ten will take.
-    """
-    import keras
-
-    from cifar_utils.models import build_model
-    from cifar_utils.recipes import RECIPES
-
-    recipe = RECIPES["valid_cnn"]
-    model = build_model(recipe.model)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(recipe.learning_rate), loss)
-    x, y = noise(ALL_IMAGES)
-    start = time.perf_counter()
-    model.fit(x, y, recipe.batch_size, epochs=recipe.epochs, verbose=0)
-    return time.perf_counter() - start
+    return {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}[layer.activation.__name__]()
 
 
 def _augment(images: int, names: tuple[str, ...]) -> float:
@@ -258,35 +218,17 @@ def _load_keras(_: int) -> float | None:
 
 ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 # TensorFlow and PyTorch in one process can abort it: both may bring LLVM.
-WITHOUT_TENSORFLOW = {"KERAS_BACKEND": "torch"}
-_own_input = partial(keras_fit, own_input=True)
-FUSED = ("BatchNormalization",)
-BOTH = (*FUSED, "Conv2D")
-_fused = partial(_own_input, faster=FUSED)
-_fused_best = partial(best_keras, faster=FUSED)
-_both_best = partial(best_keras, faster=BOTH)
-_frozen = partial(_own_input, faster=BOTH, precision=None, frozen=True)
+_torch = {"environment": {"KERAS_BACKEND": "torch"}, "needs": "torch"}
+_keras_best = partial(keras_fit, best=True)
+_keras_accelerated = partial(keras_fit, best=True, accelerated=True)
 _torch_compiled = partial(torch_loop, compiled=True)
-_torch_frozen = partial(torch_loop, frozen=True)
-_large_recipe = partial(whole_recipe, name="fast_cnn_large")
 CONTESTANTS = (
     Contestant("training", "ours, augmentation included", ours, ONEDNN),
-    Contestant("training", "the same network, stock Keras, fit on arrays", keras_fit),
-    Contestant("training", "+ oneDNN kernels", keras_fit, ONEDNN),
-    Contestant("training", "+ input without autotuner", _own_input, ONEDNN),
-    Contestant("training", "+ fused normalisation", _fused, ONEDNN),
-    Contestant("training", "+ the machine's best precision", _fused_best, ONEDNN),
-    Contestant("training", "+ small maps' gradient", _both_best, ONEDNN),
-    Contestant("training", "+ first layer frozen, as ours", _frozen, ONEDNN),
-    Contestant("training", "fused, float32, GELU", partial(_fused, activation="gelu"), ONEDNN),
-    Contestant("training", "PyTorch, eager", torch_loop, WITHOUT_TENSORFLOW, "torch"),
-    Contestant("training", "PyTorch, compiled", _torch_compiled, WITHOUT_TENSORFLOW, "torch"),
-    Contestant(
-        "training", "PyTorch, eager, first layer frozen", _torch_frozen, WITHOUT_TENSORFLOW, "torch"
-    ),
-    Contestant("recipes", f"{NETWORK}, all its epochs", whole_recipe, ONEDNN),
-    Contestant("recipes", "s3's ten epochs, stock Keras, fit on arrays", stock_s3),
-    Contestant("recipes", "fast_cnn_large, all its epochs", _large_recipe, ONEDNN),
+    Contestant("training", "Keras, float32", keras_fit),
+    Contestant("training", "Keras, best precision", _keras_best),
+    Contestant("training", "Keras, best precision, accelerate()", _keras_accelerated, ONEDNN),
+    Contestant("training", "PyTorch, best precision, eager", torch_loop, **_torch),
+    Contestant("training", "PyTorch, best precision, compiled", _torch_compiled, **_torch),
     Contestant("augmentation", "crop and flip, ours", partial(_augment, names=("crop_flip",))),
     Contestant("augmentation", "Keras' flip and shift", partial(_augment, names=("flip", "shift"))),
     Contestant("augmentation", "Keras' ImageDataGenerator", _generator),

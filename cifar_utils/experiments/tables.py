@@ -1,33 +1,47 @@
-"""The README's tables, rendered from the ledger and nothing else."""
+"""The tables of the pages, rendered from the ledger and nothing else."""
 
 import json
 import re
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cifar_utils.data import SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
-from cifar_utils.experiments.bench import group_names
 from cifar_utils.experiments.ledger import LedgerError, read_records
-from cifar_utils.experiments.peers import UNITS
-from cifar_utils.recipes import WHOLE, phases
+from cifar_utils.experiments.peers import CONTESTANTS
 
-# Tag, network, what its author claims, the recipe that is theirs.
+
+@dataclass(frozen=True)
+class System:
+    """One of the five public tutorials: its network, its recipe here, and what it claims."""
+
+    tag: str
+    network: str
+    recipe: str
+    claim: str  # as its author puts it
+    accuracy: float | None  # the claim as a fraction
+
+
 SYSTEMS = (
-    ("s0", "plain_cnn", "none given", "plain_cnn"),
-    ("s1", "plain_cnn", "≈ 81 %, later 81.94 %", "plain_cnn_l2"),
-    ("s2, part one", "dense_head_cnn", "none given", "dense_head_cnn"),
-    ("s2, part two", "dense_head_cnn", "≈ 83 %, 150 epochs", "dense_head_cnn_augmented"),
-    ("s3", "valid_cnn", "≈ 78 %, 10 epochs", "valid_cnn"),
-    ("s4", "residual_cnn", "88.7 %", "residual_cnn"),
+    System("s0", "plain_cnn", "plain_cnn", "none", None),
+    System("s1", "plain_cnn", "plain_cnn_l2", "≈ 81 %", 0.81),
+    System("s2, part one", "dense_head_cnn", "dense_head_cnn", "none", None),
+    System("s2, part two", "dense_head_cnn", "dense_head_cnn_augmented", "≈ 83 %", 0.83),
+    System("s3", "valid_cnn", "valid_cnn", "≈ 78 %", 0.78),
+    System("s4", "residual_cnn", "residual_cnn", "88.7 %", 0.887),
 )
+OURS = ("fast_cnn", "fast_cnn_large")  # not for a network of theirs
 NOT_RUN = "not yet run"
 
 
 class Group:
-    """Runs that differ in nothing but their seed and the versions of the code they ran with."""
+    """Runs that differ in nothing but their seed, and where and with what code they were run.
+
+    Accuracy does not mind the machine; seconds are told by :meth:`by_machine`.
+    """
 
     def __init__(self, records: list[dict]):
         self.records, self.first = records, records[0]
@@ -37,12 +51,16 @@ class Group:
         return None if None in values else mean_interval(values)
 
     @property
-    def seconds(self) -> list[float]:
-        return [record["train_seconds"] for record in self.records]
+    def petaflop(self) -> str:
+        """Floating-point operations of one training, in units of 10**15."""
+        return f"{self.first['operations'] / 1e15:.3f}"
 
-    @property
-    def device(self) -> str:
-        return f"{_machine(self.first['hardware'])}, {self.first['precision']}"
+    def by_machine(self) -> dict[str, list[dict]]:
+        """The records by machine and precision."""
+        found = defaultdict(list)
+        for record in self.records:
+            found[f"{_machine(record['hardware'])}, {record['precision']}"].append(record)
+        return dict(sorted(found.items()))
 
 
 def groups(results: Path | None = None) -> list[Group]:
@@ -59,7 +77,7 @@ def groups(results: Path | None = None) -> list[Group]:
     for record in read_records(results, kind="train"):
         if record["data"]["train_images"] < 45_000 or record["data"]["name"] == SYNTHETIC:
             continue
-        same = ("recipe", "settings", "epochs", "data", "precision", "backend", "hardware")
+        same = ("recipe", "settings", "epochs", "data")
         found[json.dumps([record[key] for key in same], sort_keys=True)].append(record)
     for records in found.values():
         seed, times = Counter(record["seed"] for record in records).most_common(1)[0]
@@ -81,13 +99,15 @@ def on_one_data_set(runs: list[Group]) -> list[Group]:
 def speeds(results: Path | None = None) -> dict[str, dict[str, dict[str, list[float]]]]:
     """What the latest bench of each machine measured, as ``bench.run`` gives it; newest first.
 
-    Of groups that the bench has no more, nothing.
+    Of contestants that the bench has no more, nothing.
     """
-    present = group_names()
     benches = [r for r in read_records(results, kind="bench") if r["data"]["name"] != SYNTHETIC]
     latest = {}
     for record in sorted(benches, key=lambda record: record["date"], reverse=True):
-        measured = {g: figures for g, figures in record["speeds"].items() if g in present}
+        measured = {
+            group: {c.label: figures[c.label] for c in CONTESTANTS if c.label in figures}
+            for group, figures in record["speeds"].items()
+        }
         latest.setdefault(_machine(record["hardware"]), measured)
     return latest
 
@@ -96,21 +116,25 @@ def _machine(hardware: dict) -> str:
     if hardware["accelerator"] != "none":
         return hardware["accelerator"]
     processor = re.sub(r"\((R|TM)\)| Processor", "", hardware["processor"])
-    return f"{hardware['cores']} cores ({processor})"
+    strongest = hardware.get("vector_units", [])[-1:]
+    return f"{hardware['cores']} cores ({', '.join([processor, *strongest])})"
 
 
-def tables(results: Path | None = None) -> dict[str, str]:
-    """All tables by their names, from the ledger."""
+def tables(results: Path | None = None) -> dict[str, dict[str, str]]:
+    """All tables by their names, of the front page and of the ledger's page."""
     runs = groups(results)
     compared = on_one_data_set(runs)
-    return {
+    by_machine = (
+        f"On {machine}:\n\n{speed_table(measured)}" for machine, measured in speeds(results).items()
+    )
+    ledger = {
         "systems": systems_table(compared),
         "runs": runs_table(runs),
-        "speed": "\n\n".join(
-            f"On {machine}:\n\n{speed_table(measured)}"
-            for machine, measured in speeds(results).items()
-        ),
+        "certainty": certainty_table(runs),
+        "seconds": seconds_table(runs),
+        "speed": "\n\n".join(by_machine),
     }
+    return {"front": {"headlines": headlines_table(compared)}, "ledger": ledger}
 
 
 def render_tables(text: str, new: dict[str, str]) -> str:
@@ -123,71 +147,126 @@ def render_tables(text: str, new: dict[str, str]) -> str:
     return text
 
 
-def systems_table(runs: list[Group]) -> str:
-    """One row a public system: its claim, its recipe as we measure it, our best.
-
-    Of runs with as many epochs as the recipe has, and validation images set aside. Seconds of
-    two machines in one row say which machines.
-    """
-    whole = [
+def _whole(runs: list[Group], recipe: str) -> Group | None:
+    """The recipe's runs with as many epochs as it has; of several, the most seeds."""
+    found = [
         run
         for run in runs
-        if run.first["epochs"] == run.first["settings"].get("epochs", run.first["epochs"])
+        if run.first["recipe"] == recipe
+        and run.first["epochs"] == run.first["settings"].get("epochs", run.first["epochs"])
     ]
+    return max(found, key=lambda run: len(run.records), default=None)
+
+
+def headlines_table(runs: list[Group]) -> str:
+    """One row a system and a network of ours, for the front page."""
     rows = []
-    for tag, model, claim, recipe in SYSTEMS:
-        theirs = best([run for run in whole if run.first["recipe"] == recipe])
-        ours = best([run for run in whole if run.first["recipe"] == f"{model}_tuned"])
-        params = next((r.first["params"] for r in runs if r.first["model"] == model), None)
-        cells = [tag, f"`{model}`", f"{params['total']:,}" if params else "", claim]
-        several = len({run.device for run in (theirs, ours) if run}) > 1
-        for run in (theirs, ours):
-            if run is None:
-                cells += [NOT_RUN, "", ""]
-            else:
-                where = f" on {run.device}" if several else ""
-                seconds = f"{_span(run.seconds)}{where}"
-                cells += [f"{run.mean('test_accuracy')}", run.first["epochs"], seconds]
-        rows.append(cells)
-    head = (
-        "system",
-        "network",
-        "parameters",
-        "their claim",
-        "their recipe, in our hands",
-        "epochs",
-    )
-    return _markdown((*head, "seconds", "our recipe for it", "epochs", "seconds"), rows)
+    for system in SYSTEMS:
+        theirs, ours = _whole(runs, system.recipe), _whole(runs, f"{system.network}_tuned")
+        rows.append([system.tag, system.claim, _accuracy(theirs), _accuracy(ours), _cost(ours)])
+    for name in OURS:
+        ours = _whole(runs, name)
+        rows.append([f"`{name}`", "", "", _accuracy(ours), _cost(ours)])
+    head = ("network of", "its claim", "its recipe, rebuilt", "our recipe", "PFLOP of ours")
+    return _markdown(head, rows)
+
+
+def systems_table(runs: list[Group]) -> str:
+    """One row a public system and length of training: its claim, its recipe, our best."""
+    rows = []
+    for system in SYSTEMS:
+        theirs = [run for run in runs if run.first["recipe"] == system.recipe]
+        theirs.sort(key=lambda run: run.first["epochs"])
+        ours = _whole(runs, f"{system.network}_tuned")
+        for run in theirs or [None]:
+            rows.append([
+                system.tag,
+                f"`{system.network}`",
+                system.claim,
+                _accuracy(run),
+                run.first["epochs"] if run else "",
+                _cost(run),
+                _reached(system, run),
+                _accuracy(ours),
+                _cost(ours),
+            ])  # fmt: skip
+    head = ("system", "network", "its claim", "its recipe, rebuilt", "epochs", "PFLOP")
+    return _markdown((*head, "claim reached", "our recipe", "PFLOP"), rows)
+
+
+def _accuracy(run: Group | None) -> str:
+    return f"{run.mean('test_accuracy')}" if run else NOT_RUN
+
+
+def _cost(run: Group | None) -> str:
+    return run.petaflop if run else ""
+
+
+def _reached(system: System, run: Group | None) -> str:
+    if run is None or system.accuracy is None:
+        return "–"
+    short = 100 * (system.accuracy - run.mean("test_accuracy").mean)
+    return "yes" if short <= 0 else f"no, {short:.1f} points short"
 
 
 def runs_table(runs: list[Group]) -> str:
-    """One row a recipe, machine and budget, best first."""
+    """One row a recipe and budget, best first."""
     rows = [
         [
             f"`{run.first['recipe']}`",
-            f"{run.mean('test_accuracy')}",
-            f"{run.mean('test_accuracy_views6')}" if run.mean("test_accuracy_views6") else "–",
-            f"{100 * run.mean('val_accuracy').mean:.1f} %" if run.mean("val_accuracy") else "–",
-            f"{run.mean('test_nll').mean:.3f}" if run.mean("test_nll") else "diverged",
-            f"{100 * run.mean('test_ece').mean:.1f} %" if run.mean("test_ece") else "–",
+            run.petaflop,
+            _accuracy(run),
+            _or_dash(run.mean("test_accuracy_views6")),
+            _or_dash(run.mean("test_accuracy_views6_quarter")),
+            _or_dash(run.mean("val_accuracy")),
             run.first["epochs"],
-            _span(run.seconds),
-            f"{np.mean([r['images_per_second'] for r in run.records]):,.0f}",
             f"{run.first['data']['name']}, {run.first['data']['train_images']:,}",
-            run.device,
         ]
         for run in sorted(runs, key=lambda run: -run.mean("test_accuracy").mean)
     ]
-    head = (
-        "recipe",
-        "test accuracy",
-        "six views",
-        "validation",
-        "NLL",
-        "calibration error",
-        "epochs",
-    )
-    return _markdown((*head, "seconds", "images/s", "training images", "machine"), rows)
+    head = ("recipe", "PFLOP", "test accuracy", "six views", "six for a quarter", "validation")
+    return _markdown((*head, "epochs", "training images"), rows)
+
+
+def certainty_table(runs: list[Group]) -> str:
+    """What one temperature does for each recipe that had validation images to fit it on."""
+
+    def figure(run, field, form):
+        found = run.mean(field)
+        return form.format(found.mean) if found else "–"
+
+    rows = [
+        [
+            f"`{run.first['recipe']}`",
+            run.first["epochs"],
+            figure(run, "temperature", "{:.2f}"),
+            figure(run, "test_ece", "{:.1%}"),
+            figure(run, "test_ece_scaled", "{:.1%}"),
+            figure(run, "test_nll", "{:.3f}"),
+            figure(run, "test_nll_scaled", "{:.3f}"),
+        ]
+        for run in runs
+        if run.mean("temperature")
+    ]
+    head = ("recipe", "epochs", "temperature", "calibration error", "after it", "NLL", "after it")
+    return _markdown(head, rows)
+
+
+def seconds_table(runs: list[Group]) -> str:
+    """How long the same runs took, on each machine."""
+    rows = []
+    for run in runs:
+        for machine, records in run.by_machine().items():
+            speed = np.mean([record["images_per_second"] for record in records])
+            seconds = _span([record["train_seconds"] for record in records])
+            rows.append([machine, f"`{run.first['recipe']}`", run.first["epochs"], len(records)])
+            rows[-1] += [seconds, f"{speed:,.0f}"]
+    head = ("machine and precision", "recipe", "epochs", "runs", "seconds", "images/s")
+    return _markdown(head, sorted(rows, key=lambda row: row[0]))
+
+
+def _or_dash(interval: MeanInterval | None) -> str:
+    return str(interval or "–")
 
 
 def speed_table(measured: dict[str, dict[str, list[float]]]) -> str:
@@ -197,32 +276,24 @@ def speed_table(measured: dict[str, dict[str, list[float]]]) -> str:
     """
     rows = []
     for group, figures in measured.items():
-        unit = UNITS.get(group, "images/s")
         for label, theirs in figures.items():
             done = [figure for figure in theirs if figure is not None]
             none = "failed" if theirs else "can't run on this machine"
-            cells = [f"{np.median(done):,.0f} {unit}" if done else none, ""]
-            if faster := ratios(group, figures, label):
-                cells[1] = f"{np.median(faster):.2f} ({min(faster):.2f} to {max(faster):.2f})"
-            rows.append([label, *cells])
-    return _markdown(("", "median", "ours is faster by (below 1: slower), median and range"), rows)
+            cells = [group, label, f"{np.median(done):,.0f}" if done else none, ""]
+            if faster := ratios(figures, label):
+                cells[-1] = f"{np.median(faster):.2f} ({min(faster):.2f} to {max(faster):.2f})"
+            rows.append(cells)
+    return _markdown(("", "by", "images/s", "ours is faster by (median, range)"), rows)
 
 
-def ratios(group: str, figures: dict[str, list[float]], label: str) -> list[float]:
+def ratios(figures: dict[str, list[float]], label: str) -> list[float]:
     """How many times faster ours, the first of its group, was in each round that both did."""
     ours_label, ours = next(iter(figures.items()))
     theirs = figures[label]
     if label == ours_label or not theirs:
         return []
-    power = -1 if UNITS.get(group) == "s" else 1
     pairs = zip(ours, theirs, strict=True)
-    return [(a / b) ** power for a, b in pairs if a is not None and b is not None]
-
-
-def small_until(record: dict) -> list[tuple[int, int]]:
-    """Last epoch, counted from 1, and side in pixels of each phase that had reduced images."""
-    found = phases(record["epochs"], record["settings"].get("sides", ()))
-    return [(end, side) for _, end, side in found if side < WHOLE]
+    return [a / b for a, b in pairs if a is not None and b is not None]
 
 
 def best(runs: list[Group]) -> Group | None:
