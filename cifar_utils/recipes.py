@@ -60,7 +60,7 @@ class Recipe:
     """Everything that decides how a network is trained, but the data and the seed.
 
     A recipe does not change: ``dataclasses.replace(RECIPES["fast_cnn"], epochs=5)`` makes
-    another. With smaller batches, take a learning rate that is smaller in proportion.
+    another, and :meth:`with_batch_size` one for few images.
 
     Attributes
     ----------
@@ -208,6 +208,32 @@ class Recipe:
         if self.optimizer != "muon":
             later |= {"muon_rate": self.muon_rate, "muon_momentum": self.muon_momentum}
         return {key: value for key, value in plain.items() if value and value != later.get(key)}
+
+    def with_batch_size(self, batch_size: int) -> "Recipe":
+        """The same recipe in batches of another size, with the rates that suit them.
+
+        Few images need small batches, or there are too few steps. SGD's rate changes in
+        proportion, the others', of steps that don't grow with the gradient, by the root. Batch
+        normalisation forgets an image as slowly as before.
+
+        Examples
+        --------
+        >>> small = RECIPES["fast_cnn"].with_batch_size(50)
+        >>> small.batch_size, small.learning_rate, round(small.muon_rate, 3)
+        (50, 0.05, 0.03)
+        """
+        times = check_count("batch_size", batch_size) / self.batch_size
+        rate = times if self.optimizer in ("sgd", "muon") else times**0.5
+        options = dict(self.model_options)
+        if "bn_momentum" in options:
+            options["bn_momentum"] **= times
+        return replace(
+            self,
+            batch_size=batch_size,
+            learning_rate=self.learning_rate * rate,
+            muon_rate=self.muon_rate * times**0.5,
+            model_options=options,
+        )
 
     def phases(self) -> list[tuple[int, int, int]]:
         """As :func:`phases`, of this recipe, and cut where the whitening layer is frozen."""

@@ -85,7 +85,7 @@ def train(
     ----------
     recipe : Recipe or str
         For example ``RECIPES["valid_cnn"]``, or its name; ``list(RECIPES)`` has all of them.
-        With some hundred images, begin with ``"fast_cnn"`` in small batches.
+        With some hundred images, begin with ``RECIPES["fast_cnn"].with_batch_size(16)``.
     data : ImageData or (images, labels)
         Training images and, if there are any, validation images: CIFAR-10's from
         ``load_cifar10``, your own from ``split_images``, of any size and number of classes.
@@ -124,7 +124,7 @@ def train(
     >>> rng = np.random.default_rng(0)
     >>> images = rng.integers(0, 256, (60, 48, 48, 3), dtype="uint8")
     >>> data = split_images(images, np.arange(60) % 3, ["ant", "bee", "fly"])
-    >>> recipe = replace(RECIPES["fast_cnn"], batch_size=16)
+    >>> recipe = RECIPES["fast_cnn"].with_batch_size(16)
     >>> run = train(recipe, data, epochs=1, verbose=0)
     >>> run.model.input_shape, run.model.output_shape
     ((None, 48, 48, 3), (None, 3))

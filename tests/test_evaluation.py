@@ -16,6 +16,7 @@ from cifar_utils.evaluation import (
     accuracy_interval,
     classification_table,
     expected_calibration_error,
+    fit_temperature,
     mean_interval,
     predict_probabilities,
 )
@@ -326,6 +327,51 @@ def test_six_views_average_flips_and_shifts_by_one_pixel():
         predict_probabilities(Corner(), images, views=5)
 
 
+def test_six_views_for_a_share_are_for_those_it_is_least_sure_of():
+    images = np.random.default_rng(0).normal(size=(8, 5, 5, 3))
+    one, six = (predict_probabilities(Corner(), images, views=views) for views in (1, 6))
+    seen = []
+
+    class Counting(Corner):
+        def predict_on_batch(self, images):
+            seen.append(len(images))
+            return super().predict_on_batch(images)
+
+    found = predict_probabilities(Counting(), images, batch_size=3, views=6, share=0.25)
+    unsure = np.argsort(abs(one[:, 0] - 0.5))[:2]
+    sure = np.setdiff1d(range(8), unsure)
+    np.testing.assert_allclose(found[unsure], six[unsure])
+    np.testing.assert_allclose(found[sure], one[sure])
+    assert sum(seen) == 2.25 * 8
+    np.testing.assert_allclose(predict_probabilities(Corner(), images, views=6, share=0), one)
+
+
+def test_a_temperature_divides_the_logits():
+    images = np.random.default_rng(0).normal(size=(8, 5, 5, 3))
+    for views in (1, 6):
+        whole = predict_probabilities(Corner(), images, views=views)
+        halved = predict_probabilities(Corner(), images, views=views, temperature=2)
+        np.testing.assert_allclose(logits_of(halved), logits_of(whole) / 2)
+
+
+@pytest.mark.parametrize("factor", [0.2, 1.0, 3.0])
+def test_the_fitted_temperature_is_the_one_that_the_labels_were_drawn_at(factor):
+    """Softmax of logits at that temperature, by definition, and labels drawn by it."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20_000, 4))
+    exact = np.exp(logits / factor) / np.exp(logits / factor).sum(axis=1, keepdims=True)
+    labels = (exact.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1)
+    given = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert fit_temperature(labels, given) == pytest.approx(factor, rel=0.05)
+    mended = given ** (1 / factor) / (given ** (1 / factor)).sum(axis=1, keepdims=True)
+    assert expected_calibration_error(labels, mended) < 0.02
+
+
+def test_a_temperature_is_found_though_some_probabilities_are_zero():
+    sure = np.eye(2)[[0, 0, 0, 0]]
+    assert 1 < fit_temperature([0, 0, 0, 1], sure) <= 100
+
+
 def test_calibration_error_of_a_network_that_knows_how_sure_it_may_be():
     probabilities = np.tile([0.8, 0.2], (10, 1))
     assert expected_calibration_error(np.repeat([0, 1], [8, 2]), probabilities) < 1e-12
@@ -343,9 +389,10 @@ def test_calibration_error_of_a_network_that_knows_how_sure_it_may_be():
         ([0, 1], [0.5, 0.5], r"shape \(n, classes\)"),
     ],
 )
-def test_calibration_error_refuses_what_are_no_probabilities(labels, probabilities, message):
+@pytest.mark.parametrize("judge", [expected_calibration_error, fit_temperature])
+def test_what_are_no_probabilities_is_refused(judge, labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
-        expected_calibration_error(np.array(labels), np.array(probabilities))
+        judge(np.array(labels), np.array(probabilities))
 
 
 def test_mean_interval_is_students_t():

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "recipes": {"checks", "augmentation", "models", "fast"},
     "fast": {"checks", "dataset"},
     "operations": {"checks", "fast", "recipes"},
+    "pretrained": {"checks", "models"},
     "training": {"checks", "data", "models", "augmentation", "recipes", "fast", "operations"},
     "notebook": {"checks", "data", "fast"},
     "experiments": {*GROUND_FLOOR, "dataset", "fast"} - {"__main__", "notebook"},
@@ -80,6 +81,7 @@ def test_wheel_holds_the_whole_package_and_runs_without_the_checkout(tmp_path, c
     subprocess.run([*pip, "wheel", *offline, "--wheel-dir", tmp_path, source], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     modules = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
+    modules |= {f"cifar_utils/weights/{path.name}" for path in (PACKAGE / "weights").iterdir()}
     with zipfile.ZipFile(wheel) as file:
         assert modules <= set(file.namelist())
     # An environment with the packages of this one, but for the checkout: `.pth` files, by

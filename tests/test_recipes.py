@@ -68,7 +68,7 @@ def test_settings_hold_what_is_on_and_fit_into_json():
     settings = replace(QUICK, epochs=np.int64(1), model_options=options).settings()
     assert settings["model_options"]["statistics"] == [[0.5] * 3, [0.25] * 3]
     assert "mixup" not in settings and "offset_rate" not in settings
-    assert RECIPES["fast_cnn"].settings()["offset_rate"] == 64.0
+    assert RECIPES["fast_cnn"].settings()["offset_rate"] == 53.0
 
 
 def test_unknown_recipe_is_answered_with_the_near_ones_and_none_can_be_added():

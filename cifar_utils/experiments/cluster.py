@@ -1,13 +1,16 @@
 """The same runs on several machines, by Ray (the optional extra ``cluster``)."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import numpy as np
 
 from cifar_utils.checks import expected
 from cifar_utils.data import ImageData
-from cifar_utils.notebook import choose_kernels
+
+# What decides how a machine computes.
+PASSED_ON = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 
 
 def run_all(
@@ -48,7 +51,9 @@ def run_all(
         hint = "pip install 'cifar10-keras-notebooks[cluster]', from a checkout: '.[cluster]'."
         raise expected("Ray, which runs on a cluster need", "none installed", hint) from None
     try:
-        ray.init(address, log_to_driver=False, logging_level="error")
+        same = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        quiet = {"log_to_driver": False, "logging_level": "error"}
+        ray.init(address, runtime_env={"env_vars": same}, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise expected(f"a Ray cluster at {address!r}", error) from None
     try:
@@ -72,7 +77,6 @@ def run_all(
 
 def _measure(*arguments) -> dict:
     """On a machine of the cluster: as ``run.measure``."""
-    choose_kernels()
     from cifar_utils.experiments.run import measure
 
     record, _ = measure(*arguments, verbose=0)
