@@ -16,13 +16,13 @@ def text(page):
     return (ROOT / page).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "results/README.md"])
 def test_local_links_lead_to_files(page):
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", text(page))
     links += re.findall(r'src="(?!https?://)([^"]+)"', text(page))
     assert links
     for link in links:
-        assert (ROOT / link).exists(), link
+        assert (ROOT / page).parent.joinpath(link).exists(), link
 
 
 @pytest.mark.parametrize("page", PAGES)

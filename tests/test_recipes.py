@@ -117,3 +117,19 @@ def test_recipes_come_back_from_json_and_take_numpys_numbers():
     for wrong in ({"mixup": 1e-8}, {"name": []}, {"source": None}):
         with pytest.raises(ValueError, match=f"Expected .*{next(iter(wrong))}"):
             replace(QUICK, **wrong)
+
+
+def test_a_recipe_for_other_batches_learns_as_much_from_each_image():
+    recipe = replace(QUICK, batch_size=100, model_options={"bn_momentum": 0.5})
+    small = recipe.with_batch_size(25)
+    assert small.batch_size == 25 and small.epochs == recipe.epochs
+    # Four small steps forget as much of the moving averages as a large one.
+    assert small.model_options["bn_momentum"] ** 4 == pytest.approx(0.5)
+    rates = {}
+    for optimizer in ("sgd", "adam"):
+        before = replace(recipe, optimizer=optimizer, learning_rate=0.4)
+        rates[optimizer] = before.with_batch_size(25).learning_rate
+    assert rates == pytest.approx({"sgd": 0.1, "adam": 0.2})
+    assert recipe.with_batch_size(100) == recipe
+    with pytest.raises(ValueError, match="Expected batch_size"):
+        recipe.with_batch_size(0)

@@ -62,10 +62,17 @@ def test_tables_show_each_system_its_claim_and_our_best(folder):
         "s3", "≈ 78 %", "72.0 ± 5.0 % (3 runs)", "81.0 % (one run)", "0.025",
     ]  # fmt: skip
     found = row(tables["ledger"]["systems"], "s3")
-    assert found[4:] == ["2", "0.025", "no, 6.0 points short", "81.0 % (one run)", "0.025"]
+    assert found[4:] == ["2", "", "0.025", "no, 6.0 points short", "81.0 % (one run)", "0.025"]
     assert tables["front"]["headlines"].count("not yet run") == 2 * 5 + 2
     ledger.write_record(make_record("residual_cnn", "residual_cnn", accuracy=0.9), folder)
-    assert row(report.tables(folder)["ledger"]["systems"], "s4")[6] == "yes"
+    assert row(report.tables(folder)["ledger"]["systems"], "s4")[7] == "yes"
+
+
+def test_a_training_that_still_improved_when_it_ended_is_told(folder):
+    curve = {"val_accuracy": [0.1] * 5 + [0.60] * 5 + [0.62] * 5}
+    fields = {"history": curve, "epochs": 15}
+    ledger.write_record(make_record("residual_cnn", "residual_cnn", **fields), folder)
+    assert row(report.tables(folder)["ledger"]["systems"], "s4")[4:6] == ["15", "2.0"]
 
 
 def test_the_front_page_shows_whole_recipes_and_the_ledger_every_length(folder):

@@ -50,7 +50,7 @@ def trained(data):
 
     def run(name):
         if name not in runs:
-            recipe = replace(RECIPES[name], batch_size=50)
+            recipe = RECIPES[name].with_batch_size(50)
             compiled = partialmethod(keras.Sequential.compile, run_eagerly=name != "fast_cnn")
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(keras.Sequential, "compile", compiled)

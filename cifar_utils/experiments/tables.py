@@ -185,13 +185,22 @@ def systems_table(runs: list[Group]) -> str:
                 system.claim,
                 _accuracy(run),
                 run.first["epochs"] if run else "",
+                _rising(run),
                 _cost(run),
                 _reached(system, run),
                 _accuracy(ours),
                 _cost(ours),
             ])  # fmt: skip
-    head = ("system", "network", "its claim", "its recipe, rebuilt", "epochs", "PFLOP")
+    head = ("system", "network", "its claim", "its recipe, rebuilt", "epochs", "rising by", "PFLOP")
     return _markdown((*head, "claim reached", "our recipe", "PFLOP"), rows)
+
+
+def _rising(run: Group | None) -> str:
+    """By how many points the validation accuracy of the last five epochs beats the five before."""
+    if run is None or not run.mean("val_accuracy") or run.first["epochs"] < 10:
+        return ""
+    curves = [record["history"]["val_accuracy"] for record in run.records]
+    return f"{100 * np.mean([np.mean(c[-5:]) - np.mean(c[-10:-5]) for c in curves]):.1f}"
 
 
 def _accuracy(run: Group | None) -> str:
