@@ -423,7 +423,7 @@ _FAST_CNN = Recipe(
     whitening_epochs=1,
     augmentation=(("crop_alternating_flip", 2.0),),
     sides=((0.42, 20),),
-    model_options={"activation": "silu", "bn_momentum": 0.6},  # Muon's steps are large
+    model_options={"activation": "silu"},
 )
 _FAST = (
     _FAST_CNN,
@@ -436,7 +436,6 @@ _FAST = (
         muon_rate=0.17,
         lookahead=True,
         whitening_epochs=3,
-        augmentation=(("crop_alternating_flip", 4.0),),
         sides=((0.45, 20),),
     ),
 )
