@@ -260,7 +260,7 @@ print(f"{seconds:.0f} s in all, {seconds / EPOCHS:.1f} s an epoch with its valid
 # the first ones took 26 to 29 seconds, the last one 115, on a processor shared with others.
 # Logistic regression in notebook 01 took seconds, for 40 %. The source of this network claims
 # about 78 % on the original images [1]; ours are the JPEG copy, which should cost about three
-# points (the README says on what basis). By the source's settings, a constant rate and batches of
+# points. By the source's settings, a constant rate and batches of
 # 64, it reaches 73.7 % in our hands [1], the mean of five runs. Ours differs in three things at
 # once: larger batches, a rate that falls and batch normalisation's shorter memory; section 5 tries
 # the last two. The last three epochs lie within a third of a point, 76.0 to 76.3 %: as the
@@ -650,8 +650,8 @@ print("Exercise 3:", "solved" if solved else "not solved yet")
 # %% [markdown]
 # ## References
 #
-# 1. s3 in *Measured claims* of this series' README, which calls its sources s0 to s4 and
-#    sets their claims beside our measurements.
+# 1. s3 in [the ledger](../results/README.md), which calls its sources s0 to s4 and sets their claims beside
+#    our measurements on the original images. Those quoted here were on the copy.
 # 2. s0 there: the claim section of the source is empty.
 # 3. s1 there: ≈ 81 %, a later edition 81.94 %.
 # 4. S. Ioffe and C. Szegedy, [Batch Normalization](https://arxiv.org/abs/1502.03167), 2015.

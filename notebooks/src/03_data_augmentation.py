@@ -558,7 +558,7 @@ print("Exercise 3:", "solved" if solved else "not solved yet")
 # %% [markdown]
 # ## References
 #
-# 1. s2 in this series' README: two parts, ≈ 83 % after about 150 epochs with augmentation.
+# 1. s2 in [the ledger](../results/README.md) of this series: two parts, ≈ 83 % after about 150 epochs with augmentation.
 # 2. T. DeVries and G. Taylor, [Improved Regularization of Convolutional Neural Networks with Cutout](https://arxiv.org/abs/1708.04552), 2017.
 # 3. H. Zhang et al., [mixup: Beyond Empirical Risk Minimization](https://arxiv.org/abs/1710.09412), 2017.
 # 4. [Notebook 02](02_baseline_cnn.ipynb) of this series.

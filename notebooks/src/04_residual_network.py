@@ -645,10 +645,11 @@ print("Exercise 3:", "solved" if solved else "not solved yet")
 # ## References
 #
 # 1. K. He et al., [Deep Residual Learning for Image Recognition](https://arxiv.org/abs/1512.03385), 2015.
-# 2. s4 in this series' README: the description, the stated count and the claim of 88.7 %.
+# 2. s4 in [the ledger](../results/README.md) of this series: the description, the stated count and the claim of 88.7 %.
 # 3. K. He et al., [Identity Mappings in Deep Residual Networks](https://arxiv.org/abs/1603.05027), 2016.
 # 4. [Notebook 02](02_baseline_cnn.ipynb) of this series.
-# 5. The table of all runs in this series' README, from its ledger of measured runs.
+# 5. The table of all runs in [the ledger](../results/README.md), now on the original images; what is quoted here was on the
+#    copy.
 #
 # **Previous:** [03 · Data augmentation](03_data_augmentation.ipynb) ·
 # **Next:** [05 · Train faster](05_train_faster.ipynb)
