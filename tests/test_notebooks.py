@@ -198,9 +198,9 @@ def test_percentages_in_the_prose_were_printed_or_are_cited(path):
 
 @each
 def test_accuracies_of_several_runs_that_a_notebook_cites_are_those_of_the_ledger(path):
-    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    ledger = (FOLDER.parent / "results" / "README.md").read_text(encoding="utf-8")
     for figure in re.findall(r"[\d.]+ ± [\d.]+ %", re.sub(r"\s+", " ", prose(path))):
-        assert f" {figure} " in readme, figure
+        assert f" {figure} " in ledger, figure
 
 
 @each_and_solutions

@@ -3,8 +3,7 @@
 #
 # **A network of half a million parameters classifies 87.6 % of the test images correctly after 220
 # seconds of training on two processor cores with units for bfloat16 (`cifar10-q75`, 45,000
-# training images, one run; five runs on all 50,000: 87.9 ± 0.3 %, 282 s [5]). The notebook takes
-# 9 minutes.**
+# training images, one run). The notebook takes 9 minutes.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/05_train_faster.ipynb)
 #
@@ -730,12 +729,10 @@ for views in (1, 6):
 # %% [markdown]
 # The test accuracies are 87.6 and 88.8 %: the same as on the validation images (87.1 and 88.4 %),
 # as far as 10,000 and 5,000 images can tell. The baseline of notebook 02, after ten epochs, has
-# 77.4 % [4]. About half of the ten points are the recipe's doing: by a similar one, also ten
-# epochs long, the baseline's network reaches 82.3 ± 0.3 % [5]; the rest is the network, 13 more
-# epochs, and what the two recipes do not share. Trained on all 50,000 images, so without a
-# validation set, this recipe reaches 87.9 ± 0.3 % in five runs [5]. The most accurate network of
-# the series is one word away, if you have eleven minutes: `RECIPES["fast_cnn_large"]`, with twice
-# the channels, reaches 89.8 ± 0.3 %, in five runs on all images [5].
+# 77.4 % [4]. About half of the ten points are the recipe's doing, as the baseline's network by a
+# similar one shows [5]; the rest is the network, 13 more epochs, and what the two recipes do not
+# share. The most accurate network of the series is one word away: `RECIPES["fast_cnn_large"]`, with
+# twice the channels.
 
 # %% [markdown]
 # ## 9 What changes on a GPU
