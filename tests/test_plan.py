@@ -45,6 +45,7 @@ def trained(monkeypatch):
         runs.append((wanted["recipe"], wanted["epochs"], wanted["seed"], len(data.x_train)))
         record = wanted | {
             "model": "", "params": {}, "val_accuracy": 0.5, "test_accuracy": 0.5, "test_nll": 1.0,
+            "test_accuracy_views6": 0.5,
             "test_ece": 0.1, "confusion_matrix": [], "operations": 10**6, "train_seconds": 3600.0,
             "images_per_second": 1.0, "history": {}, "hardware": usable_hardware(),
             "precision": precision, "backend": "tensorflow", "versions": {},

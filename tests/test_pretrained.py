@@ -65,8 +65,8 @@ def test_half_precision_changes_no_more_than_it_must(tmp_path):
 
 
 def test_a_network_that_is_not_there_is_answered_with_the_near_ones():
-    with pytest.raises(ValueError, match="Did you mean 'fast_cnn'"):
-        load_trained("fast_cn")
+    with pytest.raises(ValueError, match="Did you mean 'valid_cnn'"):
+        load_trained("valid_cn")
 
 
 def test_a_damaged_or_missing_file_is_reported_by_name(tmp_path, monkeypatch):

@@ -28,8 +28,8 @@ def make_record(recipe="valid_cnn", model="valid_cnn", seed=0, accuracy=0.7, **f
         "params": {"total": 297_226, "trainable": 296_394, "frozen": 832},
         "data": {"name": "cifar10", "fingerprint": "0", "train_images": 45_000},
         "epochs": 2, "val_accuracy": accuracy, "test_accuracy": accuracy, "test_nll": 0.9,
-        "test_ece": 0.02, "train_seconds": 100.0, "images_per_second": 900.0,
-        "operations": 25 * 10**12, "test_images": 10_000, "hardware": MACHINE,
+        "test_accuracy_views6": accuracy, "test_ece": 0.02, "train_seconds": 100.0,
+        "images_per_second": 900.0, "operations": 25 * 10**12, "test_images": 10_000, "hardware": MACHINE,
         "precision": "float32", "backend": "tensorflow", "versions": {},
         "confusion_matrix": np.eye(10, dtype=int).tolist(),
         "history": {"val_accuracy": [0.5, accuracy], "seconds": [10.0, 10.0]},
@@ -76,7 +76,7 @@ def test_a_training_that_still_improved_when_it_ended_is_told(folder):
 
 
 def test_the_front_page_shows_whole_recipes_and_the_ledger_every_length(folder):
-    long = {"epochs": 150, "settings": {"epochs": 2}}
+    long = {"epochs": 150, "settings": {"epochs": 2}, "history": {"val_accuracy": [0.7] * 150}}
     ledger.write_record(make_record("dense_head_cnn_augmented", **long), folder)
     tables = report.tables(folder)
     assert row(tables["front"]["headlines"], "s2, part two")[2] == "not yet run"

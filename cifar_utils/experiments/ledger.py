@@ -16,9 +16,9 @@ from cifar_utils.fast.machine import output_of
 FIELDS = {
     "train": (
         "kind", "recipe", "model", "params", "data", "seed", "epochs", "val_accuracy",
-        "test_accuracy", "test_nll", "test_ece", "confusion_matrix", "train_seconds",
-        "images_per_second", "history", "settings", "hardware", "precision", "backend",
-        "versions", "date",
+        "test_accuracy", "test_accuracy_views6", "test_nll", "test_ece", "test_images",
+        "confusion_matrix", "operations", "train_seconds", "images_per_second", "history",
+        "settings", "hardware", "precision", "backend", "versions", "date",
     ),
     "bench": ("kind", "speeds", "data", "hardware", "backend", "versions", "date"),
 }  # fmt: skip
