@@ -316,11 +316,10 @@ def test_images_of_ones_own_may_have_other_sizes_and_classes(name, shape):
 
 
 def test_the_network_tells_of_images_in_their_own_size_after_smaller_ones(trained):
-    model = trained("fast_cnn_large").model
-    for layer in model.layers:
-        assert (
-            layer.output.shape == build_model("fast_cnn_large").get_layer(layer.name).output.shape
-        )
+    run = trained("fast_cnn_large")
+    untrained = build_model("fast_cnn_large", **run.recipe.model_options)
+    for layer in run.model.layers:
+        assert layer.output.shape == untrained.get_layer(layer.name).output.shape
         assert len(layer._inbound_nodes) == 1
 
 
