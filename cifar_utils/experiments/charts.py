@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.experiments.tables import (
+    NOT_RUN,
     SYSTEMS,
     Group,
     best,
@@ -79,7 +80,7 @@ def plot_cost(runs: list[Group]) -> Axes:
         color, mark = (THEIRS, "s") if system else (OURS_COLOR, "o")
         ax.errorbar(cost, 100 * accuracy.mean, reach, fmt=mark, color=color, ms=5, capsize=3)
         several = sum(other == recipe for other, _ in shown) > 1
-        name = f"{system.tag}: {recipe}" if system else recipe
+        name = system.tag if system else recipe
         labels.append((cost, 100 * accuracy.mean, name + f", {epochs} epochs" * several, color))
         places.setdefault(recipe, (cost, 100 * accuracy.mean))
     for system in SYSTEMS:
@@ -89,7 +90,7 @@ def plot_cost(runs: list[Group]) -> Axes:
             ax.annotate("", ends[1], ends[0], arrowprops=arrow, zorder=0)
     ax.set_xscale("log")
     ax.margins(x=0.1, y=0.08)
-    ax.set_xlim(right=ax.get_xlim()[1] * 2)  # room for labels
+    ax.set_xlim(right=ax.get_xlim()[1] * 3)  # room for labels
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
@@ -137,7 +138,11 @@ def plot_curves(runs: list[Group]) -> Figure:
             ax.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.2, lw=0)
             ax.annotate(tag, (x[-1], mean[-1]), (4, 0), textcoords="offset points", color=color)
         ax.set_title(network)
-        ax.margins(x=0.15)
+        if not shown:
+            ax.text(0.5, 0.5, NOT_RUN, ha="center", transform=ax.transAxes, color=THEIRS)
+            ax.set_xticks([])
+            continue
+        ax.set_xlim(0, 1.3 * max(epochs for _, epochs in shown))  # room for names
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
         ax.grid(alpha=0.3)
