@@ -56,7 +56,7 @@ def run_recipe(options: argparse.Namespace) -> None:
         if not options.missing:
             RECIPES[options.recipe]  # raises before any data is fetched for it
         has_gpu()  # TensorFlow looks for one, and says so
-        precision = options.precision or best_precision()
+        best_precision()  # measures, where it was not yet measured
         plan = (
             read_plan(options.plan or options.results / FILE, options.limit or 50_000)
             if options.missing
@@ -69,7 +69,7 @@ def run_recipe(options: argparse.Namespace) -> None:
         return load_cifar10(val_size=validation, limit=options.limit)
 
     test = load_cifar10_test(limit=options.limit)
-    how = {"precision": precision, "verbose": options.verbose, "results": options.results}
+    how = {"precision": options.precision, "verbose": options.verbose, "results": options.results}
     how |= {"state": options.state, "weights": options.weights}
     if options.missing:
         work_off(plan, data, test, minutes=options.minutes, cluster=options.cluster, **how)

@@ -390,8 +390,8 @@ def fast_cnn(
     widths : three ints
         Channels of the stages.
     activation : str
-        Name of an activation of Keras. GELU is a little better for the same epochs, and takes
-        more time.
+        Name of an activation of Keras. SiLU, which the recipes take, is a little better for the
+        same operations.
 
     References
     ----------

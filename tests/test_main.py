@@ -1,5 +1,6 @@
 """The command line trains, records, and does nothing twice."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,10 @@ import sys
 import pytest
 
 from cifar_utils.__main__ import main
+from cifar_utils.data import load_cifar10_test
+from cifar_utils.evaluation import predict_probabilities
 from cifar_utils.experiments.ledger import read_records
+from cifar_utils.pretrained import Trained, read_network
 
 
 @pytest.fixture
@@ -43,6 +47,20 @@ def test_run_writes_one_record_a_seed_and_none_twice(run, tmp_path, capsys):
 def test_run_on_all_images_keeps_none_to_validate(run, tmp_path):
     assert run("valid_cnn", "--all-images") == 0
     assert read_records(tmp_path / "results")[0]["val_accuracy"] is None
+
+
+def test_a_trained_network_can_be_kept_and_is_the_one_of_the_record(run, tmp_path):
+    assert run("valid_cnn", "--weights", str(tmp_path / "kept")) == 0
+    (record,) = read_records(tmp_path / "results")
+    (file,) = (tmp_path / "kept").glob("*.json")
+    about = Trained(**json.loads(file.read_text()))
+    assert (tmp_path / "results" / f"{about.record}.json").exists()
+    assert (about.recipe, about.temperature) == ("valid_cnn", record["temperature"])
+    x_test, y_test = load_cifar10_test(limit=200)
+    model = read_network(about, file.with_suffix(".npz"))
+    y_pred = predict_probabilities(model, x_test).argmax(axis=1)
+    # But for images that half precision decides.
+    assert abs((y_pred == y_test).mean() - record["test_accuracy"]) < 0.02
 
 
 def test_unknown_recipe_is_answered_with_the_near_ones(run, capsys):
