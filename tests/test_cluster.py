@@ -40,7 +40,8 @@ def test_a_ledger_is_complete_though_a_machine_is_lost_amid_a_run(cluster, tmp_p
     command = [sys.executable, "-m", "cifar_utils", "run", "--missing", "--limit", "400"]
     command += ["--results", str(tmp_path), "--cluster", cluster.address]
     environment = os.environ | {"CIFAR_UTILS_SOURCE": "synthetic"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as driver:
+    driver = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
         begin = time.monotonic()
         while not read_records(tmp_path):
             assert driver.poll() is None and time.monotonic() - begin < LIMIT
@@ -48,6 +49,8 @@ def test_a_ledger_is_complete_though_a_machine_is_lost_amid_a_run(cluster, tmp_p
         # Three runs wait: so this machine is busy.
         cluster.remove_node(cluster.machines[0], allow_graceful=False)
         told, _ = driver.communicate(timeout=LIMIT)
+    finally:
+        driver.kill()
     assert driver.returncode == 0
     assert "5 of 5 runs are missing" in told
     assert told.endswith("Nothing is missing: the ledger holds all 5 runs of the plan.\n")
