@@ -85,7 +85,7 @@ def run_seed(
     parts = name, wanted["epochs"], len(data.x_train), precision, f"seed{seed}"
     run_name = "-".join(map(str, (*parts, checksum(usable_hardware())[:8])))
     for folder, what in ((results, "results"), (state, "state")):
-        check_writable(Path(folder), what)
+        _check_writable(Path(folder), what)
     file = Path(state) / f"{run_name}.npz"
     with _locked(file.with_suffix(".lock")):
         if known := read_records(results, **wanted):
@@ -178,7 +178,7 @@ def tell(record: dict, path: Path) -> None:
     )
 
 
-def check_writable(folder: Path, what: str) -> None:
+def _check_writable(folder: Path, what: str) -> None:
     """ValueError unless files can be written to a folder, which is made if it isn't there."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -228,17 +228,14 @@ def _outcome(run: Run, data: ImageData, test: tuple[np.ndarray, np.ndarray]) -> 
         certain |= {"temperature": temperature} | scaled
     trainable = sum(int(np.prod(w.shape)) for w in run.model.trainable_weights)
     total = run.model.count_params()
-    return (
-        correct
-        | certain
-        | {
-            "model": run.recipe.model,
-            "params": {"total": total, "trainable": trainable, "frozen": total - trainable},
-            "val_accuracy": validated[-1] if validated else None,
-            "confusion_matrix": confusion_matrix(y_test, y_pred, labels=classes).tolist(),
-            "operations": run.operations,
-            "train_seconds": run.seconds,
-            "images_per_second": run.images_per_second,
-            "history": run.history,
-        }
-    )
+    about = {
+        "model": run.recipe.model,
+        "params": {"total": total, "trainable": trainable, "frozen": total - trainable},
+        "val_accuracy": validated[-1] if validated else None,
+        "confusion_matrix": confusion_matrix(y_test, y_pred, labels=classes).tolist(),
+        "operations": run.operations,
+        "train_seconds": run.seconds,
+        "images_per_second": run.images_per_second,
+        "history": run.history,
+    }
+    return about | correct | certain
