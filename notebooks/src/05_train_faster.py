@@ -99,6 +99,7 @@ TEST_LIMIT = None if FULL else 500
 EARLIER = {"epochs": 23, "batch_size": 256, "optimizer": "sgd", "learning_rate": 0.4}
 EARLIER |= {"warmup": 0.2, "weight_decay": 9e-3, "lookahead": True, "offset_rate": 64.0}
 EARLIER |= {"whitening_epochs": 0, "sides": ((0.44, 16),), "model_options": {}}
+EARLIER["source"] = "ours, after K. Jordan 2024, arXiv:2404.00498; small images first"
 RECIPE = replace(RECIPES["fast_cnn"], **EARLIER)
 BATCH = RECIPE.batch_size if FULL else 32
 TURNS = 15 if FULL else 1  # of everything that is timed
