@@ -37,6 +37,22 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return expected(f"{article} {kind} of {known}", _short(name), hint)
 
 
+class Named(dict):
+    """Things by their names; a name that is not there is answered with the near ones.
+
+    >>> Named("model", {"resnet20": 1})["resnet2"]
+    Traceback (most recent call last):
+    ValueError: Expected a model of ['resnet20']. Received: 'resnet2'. Did you mean 'resnet20'?
+    """
+
+    def __init__(self, kind: str, things: Mapping[str, object]):
+        super().__init__(things)
+        self.kind = kind
+
+    def __missing__(self, name: object):
+        raise unknown_name(self.kind, name, self)
+
+
 def check_choice(kind: str, value: object, known: Iterable[str | None]) -> str | None:
     """One of the known names; else the error names the near ones."""
     known = list(known)

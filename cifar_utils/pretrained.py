@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cifar_utils.checks import expected, unknown_name
+from cifar_utils.checks import Named, expected
 from cifar_utils.models import build_model, keras_defaults
 
 FOLDER = Path(__file__).with_name("weights")
@@ -48,19 +48,13 @@ class Trained:
     sha256: str
 
 
-class _Networks(dict):
-    """Names the near ones where there is no network of a name."""
-
-    def __missing__(self, name):
-        raise unknown_name("trained network", name, self)
-
-
 TRAINED: Mapping[str, Trained] = MappingProxyType(
-    _Networks(
+    Named(
+        "trained network",
         {
-            file.stem: Trained(**json.loads(file.read_text()))
+            file.stem: Trained(**json.loads(file.read_text(encoding="utf-8")))
             for file in sorted(FOLDER.glob("*.json"))
-        }
+        },
     )
 )
 

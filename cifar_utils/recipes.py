@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from cifar_utils.augmentation import check_transforms
-from cifar_utils.checks import check_choice, check_count, check_number, expected, unknown_name
+from cifar_utils.checks import Named, check_choice, check_count, check_number, expected
 from cifar_utils.fast.progressive import WHOLE
 from cifar_utils.models import list_models
 
@@ -443,15 +443,8 @@ _FAST = (
 )
 
 
-class _Recipes(dict):
-    """Names the near ones where there is no recipe of a name."""
-
-    def __missing__(self, name):
-        raise unknown_name("recipe", name, self)
-
-
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    _Recipes({recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST})
+    Named("recipe", {recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST})
 )
 
 

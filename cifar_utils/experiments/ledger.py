@@ -108,8 +108,13 @@ def read_records(folder: Path | None = None, **wanted) -> list[dict]:
                 "Restore it from version control, or remove it and run the recipe again."
             )
         records.append(record)
-    chosen = [r for r in records if all(r.get(k) == v for k, v in wanted.items())]
+    chosen = [record for record in records if is_of(record, wanted)]
     return sorted(chosen, key=lambda r: (r["kind"], r.get("recipe", ""), r.get("seed", 0)))
+
+
+def is_of(record: dict, wanted: dict) -> bool:
+    """Whether a record's fields have these values."""
+    return all(record.get(field) == value for field, value in wanted.items())
 
 
 def machine_key(hardware: dict) -> tuple:

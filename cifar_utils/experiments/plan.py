@@ -10,7 +10,7 @@ import numpy as np
 
 from cifar_utils.checks import check_count, expected
 from cifar_utils.data import ImageData
-from cifar_utils.experiments.ledger import machine_key, read_records, write_record
+from cifar_utils.experiments.ledger import is_of, machine_key, read_records, write_record
 from cifar_utils.experiments.run import IDENTITY, identity, run_seed, tell
 from cifar_utils.fast.machine import usable_hardware
 from cifar_utils.models import build_model
@@ -151,11 +151,11 @@ def work_off(
 
 def missing(wanted: Mapping[Planned, dict], records: list[dict]) -> list[Planned]:
     """The runs that these records are not of, wherever those were run, by their identities."""
-
-    def done(fields: dict) -> bool:
-        return any(fields == {key: record.get(key) for key in fields} for record in records)
-
-    return [planned for planned, fields in wanted.items() if not done(fields)]
+    return [
+        planned
+        for planned, fields in wanted.items()
+        if not any(is_of(record, fields) for record in records)
+    ]
 
 
 def seconds_left(runs: Iterable[Planned], records: list[dict], here: Hashable) -> float | None:
