@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import json
 import sys
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def render_results(options: argparse.Namespace) -> None:
     choose_kernels()
     with quiet_stderr():  # recipes know the networks, and with them Keras
         from cifar_utils.experiments.charts import draw
-        from cifar_utils.experiments.tables import render_tables, tables
+        from cifar_utils.experiments.tables import histories, render_tables, tables
 
     root = options.results.resolve().parent
     pages = {"front": root / "README.md", "ledger": options.results / "README.md"}
@@ -128,6 +129,9 @@ def render_results(options: argparse.Namespace) -> None:
     for name, found in tables(options.results).items():
         text = render_tables(pages[name].read_text(encoding="utf-8"), found)
         pages[name].write_text(text, encoding="utf-8")
+    curves = root / "cifar_utils" / "histories.json"
+    if curves.exists():  # in a checkout; an installed package keeps what it came with
+        curves.write_text(json.dumps(histories(options.results)) + "\n", encoding="utf-8")
     for path in (*pages.values(), *draw(options.results, root / "figures")):
         print(f"wrote {path}")
 

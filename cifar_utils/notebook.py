@@ -18,7 +18,8 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     """Prepare a notebook, and print one line that says what it runs on.
 
     Call it before Keras is imported: it chooses TensorFlow's faster kernels, keeps its
-    start-up messages off the page, and sets the seeds of Python, NumPy and Keras.
+    start-up messages off the page, and sets the seeds of Python, NumPy and Keras. Pictures
+    get twice the usual resolution, for screens that can show it.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ def start(seed: int = 0, *, keras: bool = True) -> None:
     """
     data, seed = _data(), check_seed(seed)
     choose_kernels()
+    _sharpen_pictures()
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     packages = []
@@ -72,6 +74,14 @@ def choose_kernels() -> None:
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _sharpen_pictures() -> None:
+    """In a notebook, twice the resolution at the same size; elsewhere nothing."""
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
 
 
 def _device(machine: dict) -> str:

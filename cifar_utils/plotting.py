@@ -320,6 +320,7 @@ def plot_confusion_matrix(
     colorbar: bool = True,
     im_kw: dict | None = None,
     text_kw: dict | None = None,
+    hide_diagonal: bool = False,
     data_name: str | None = None,
 ) -> ConfusionMatrixDisplay:
     """Draw the confusion matrix: a row a true class, a column a predicted one.
@@ -350,6 +351,8 @@ def plot_confusion_matrix(
         By default, two decimals of shares, and counts in full.
     cmap, colorbar, im_kw, text_kw
         As for scikit-learn.
+    hide_diagonal : bool
+        Leave out the right answers, so that the colours tell the confusions apart.
     ax : Axes, optional
         Without, a new figure, the larger the more classes there are.
     data_name : str, optional
@@ -408,6 +411,7 @@ def plot_confusion_matrix(
         include_values=include_values,
         rotation=xticks_rotation,
         colorbar=colorbar,
+        hide_diagonal=hide_diagonal,
         data_name=data_name,
         ax=ax,
     )
@@ -421,6 +425,7 @@ def _draw_matrix(
     include_values: bool | None,
     rotation: str | float | None,
     colorbar: bool,
+    hide_diagonal: bool,
     data_name: str | None,
     ax: Axes | None,
 ) -> ConfusionMatrixDisplay:
@@ -453,7 +458,15 @@ def _draw_matrix(
         options["text_kw"] = text_kw
         chosen = {"include_values": include_values, "xticks_rotation": rotation}
         canvas.set_xlim(-0.5, n - 0.5)
+        whole, diagonal = display.confusion_matrix, np.eye(n, dtype=bool)
+        if hide_diagonal:  # colours are chosen as if nobody were right
+            display.confusion_matrix = np.where(diagonal, 0, whole)
         display.plot(ax=canvas, colorbar=False, **chosen, **options)
+        display.confusion_matrix = whole
+        if hide_diagonal:
+            display.im_.set_data(np.ma.masked_where(diagonal, whole))
+            for text in [] if display.text_ is None else display.text_.diagonal():
+                text.set_visible(False)
         canvas.set(xlabel="predicted class", ylabel="true class")
         canvas.minorticks_off()
         canvas.grid(visible=False)

@@ -1,4 +1,4 @@
-"""Networks that are trained already, and come with the package."""
+"""Networks that are trained already, and how trainings went: both come with the package."""
 
 import hashlib
 import io
@@ -16,6 +16,7 @@ from cifar_utils.checks import Named, expected
 from cifar_utils.models import build_model, keras_defaults
 
 FOLDER = Path(__file__).with_name("weights")
+HISTORIES = Path(__file__).with_name("histories.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,36 @@ def load_trained(name: str) -> keras.Model:
     """
     about = TRAINED[name]
     return read_network(about, FOLDER / f"{name}.npz")
+
+
+def load_histories(recipe: str) -> list[dict[str, list[float]]]:
+    """How the ledger's trainings by a recipe went, epoch by epoch. Taught in notebook 02.
+
+    A notebook shows these where the training itself would take too long.
+
+    Parameters
+    ----------
+    recipe : str
+        One of ``training.RECIPES`` that the ledger has runs of, on 45,000 images of CIFAR-10.
+
+    Returns
+    -------
+    list of dict
+        One a seed, from 0 on, as ``keras.callbacks.History.history``: ``accuracy``, ``loss``,
+        ``val_accuracy`` and ``val_loss``, a value an epoch, rounded to four decimals.
+
+    Raises
+    ------
+    ValueError
+        If there are no such runs.
+
+    Examples
+    --------
+    >>> curves = load_histories("valid_cnn_tuned")
+    >>> len(curves[0]["val_accuracy"])
+    10
+    """
+    return Named("recipe with runs", json.loads(HISTORIES.read_text(encoding="utf-8")))[recipe]
 
 
 def read_network(about: Trained, file: Path) -> keras.Model:

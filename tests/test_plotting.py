@@ -66,6 +66,18 @@ def test_confusion_matrix_has_every_class_also_those_without_images():
     assert labels == list(CLASS_NAMES)
 
 
+def test_hidden_diagonal_leaves_the_colours_to_the_confusions():
+    y_true, y_pred = np.repeat([0, 1, 2], 100), np.repeat([0, 1, 1, 2], [90, 110, 10, 90])
+    display = plot_confusion_matrix(y_true, y_pred, class_names=list("abc"), hide_diagonal=True)
+    assert display.confusion_matrix.diagonal().min() == 0.9  # the numbers are all there
+    drawn = display.im_.get_array()
+    assert drawn.mask.sum() == 3 and drawn.mask.diagonal().all()
+    assert display.im_.get_clim() == (0, drawn.max()) == (0, 0.1)
+    assert [t.get_visible() for t in display.text_.flat] == (~drawn.mask).ravel().tolist()
+    plain = {"class_names": list("abc"), "include_values": False, "hide_diagonal": True}
+    assert plot_confusion_matrix(y_true, y_pred, **plain).text_ is None
+
+
 def test_confusion_matrix_counts_without_normalisation():
     display = plot_confusion_matrix(LABELS, LABELS, class_names=CLASS_NAMES, normalize=None)
     np.testing.assert_array_equal(display.confusion_matrix, np.diag(np.bincount(LABELS)))
@@ -277,7 +289,8 @@ def test_every_option_of_scikit_learn_means_what_it_means_there(labels):
 def test_the_parameters_are_those_of_scikit_learn_and_ours():
     theirs = inspect.signature(ConfusionMatrixDisplay.from_predictions).parameters
     ours = inspect.signature(plot_confusion_matrix).parameters
-    assert set(ours) - set(theirs) == {"class_names", "data_name"} and set(theirs) <= set(ours)
+    assert set(ours) - set(theirs) == {"class_names", "data_name", "hide_diagonal"}
+    assert set(theirs) <= set(ours)
 
 
 def test_labels_without_names_are_those_of_scikit_learn():

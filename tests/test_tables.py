@@ -1,6 +1,7 @@
 """README and figures come from the ledger, and from nothing else."""
 
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from cifar_utils.__main__ import main
 from cifar_utils.experiments import charts, ledger, peers
 from cifar_utils.experiments import tables as report
+from cifar_utils.pretrained import HISTORIES, load_histories
 from cifar_utils.training import RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -222,6 +224,16 @@ def test_text_without_a_place_for_the_tables_is_refused():
 def test_pages_say_what_the_ledger_says(name, page):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert report.render_tables(text, report.tables()[name]) == text, "run `make results`"
+
+
+def test_histories_in_the_package_are_those_of_the_ledger():
+    assert json.loads(HISTORIES.read_text()) == report.histories(), "run `make results`"
+    for recipe, runs in report.histories().items():
+        records = ledger.read_records(kind="train", recipe=recipe)
+        assert len(runs) <= len(records)
+        assert all(len(run["val_loss"]) == RECIPES[recipe].epochs for run in load_histories(recipe))
+    with pytest.raises(ValueError, match="Expected a recipe with runs"):
+        load_histories("resnet2000")
 
 
 def test_every_record_is_of_a_recipe_as_it_is_now_and_of_the_original_images():

@@ -12,6 +12,7 @@ from cifar_utils.data import SYNTHETIC
 from cifar_utils.evaluation import MeanInterval, mean_interval
 from cifar_utils.experiments.ledger import LedgerError, read_records
 from cifar_utils.experiments.peers import CONTESTANTS
+from cifar_utils.recipes import RECIPES
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,20 @@ def groups(results: Path | None = None) -> list[Group]:
                 f"Received: {times} of seed {seed}. Remove all but one of them."
             )
     return [Group(records) for _, records in sorted(found.items())]
+
+
+def histories(results: Path | None = None) -> dict[str, list[dict]]:
+    """The learning curves that come with the package, by recipe: see ``load_histories``."""
+    curves = ("accuracy", "loss", "val_accuracy", "val_loss")
+    found = {}
+    for run in groups(results):
+        recipe, data = run.first["recipe"], run.first["data"]
+        if data["train_images"] == 45_000 and run.first["epochs"] == RECIPES[recipe].epochs:
+            found[recipe] = [
+                {key: [round(value, 4) for value in record["history"][key]] for key in curves}
+                for record in sorted(run.records, key=lambda record: record["seed"])
+            ]
+    return found
 
 
 def on_one_data_set(runs: list[Group]) -> list[Group]:
