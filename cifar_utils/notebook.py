@@ -1,11 +1,12 @@
-"""What a notebook's setup cell does, in one call: ``start()``."""
+"""What a notebook's setup cell and its exercises' checks do: ``start()``, ``check_answer()``."""
 
 import contextlib
 import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -146,3 +147,71 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def check_answer(
+    number: int,
+    answer: Callable[..., Any],
+    cases: Iterable[tuple[tuple, Any]],
+    hint: str,
+) -> None:
+    """Try the answer to an exercise; print ``solved``, or the first case that fails and a hint.
+
+    Parameters
+    ----------
+    number : int
+        Of the exercise.
+    answer : callable
+        The function that the reader wrote.
+    cases : iterable of (arguments, right)
+        `arguments` is a tuple. `right` is what the answer should return: numbers and arrays are
+        compared by shape, and up to a relative difference of 1e-4. Or it is a function of what
+        was returned: it says in words what is wrong with it, or None if nothing is.
+    hint : str
+        What helps with most wrong answers.
+
+    Examples
+    --------
+    >>> check_answer(1, lambda n: n * n, [((2,), 4), ((3,), 9)], "Multiply n by itself.")
+    Exercise 1: solved
+    >>> check_answer(1, lambda n: n + n, [((2,), 4), ((3,), 9)], "Multiply n by itself.")
+    Exercise 1: not solved yet. The answer to (3) should be 9, not 6. Multiply n by itself.
+    """
+    for arguments, right in cases:
+        given = f"({', '.join(map(_in_short, arguments))})"
+        try:
+            result = answer(*arguments)
+            if callable(right):
+                wrong = right(result)
+                problem = wrong and f"With {given}, {wrong}."
+            else:
+                problem = None
+                if not _alike(result, right):
+                    told = f"should be {_in_short(right)}, not {_in_short(result)}"
+                    problem = f"The answer to {given} {told}."
+        except Exception as error:  # the reader's own, or one that a wrong result leads to
+            problem = f"With {given}, it stops: {type(error).__name__}: {error}."
+        if problem:
+            print(f"Exercise {number}: not solved yet. {problem} {hint}")
+            return
+    print(f"Exercise {number}: solved")
+
+
+def _alike(result: Any, right: Any) -> bool:
+    """Whether a result is the right one, but for rounding."""
+    if isinstance(right, str) or result is None:
+        return bool(result == right)
+    result, right = np.asarray(result), np.asarray(right)
+    if result.dtype.kind not in "biuf":
+        return False
+    return result.shape == right.shape and np.allclose(result, right, rtol=1e-4, atol=1e-6)
+
+
+def _in_short(value: Any) -> str:
+    """A value as a sentence can hold it: large arrays by their shape."""
+    shape = np.shape(value) if hasattr(value, "shape") else ()
+    if not shape:
+        return repr(value.item() if isinstance(value, np.generic) else value)
+    if np.prod(shape) <= 8:
+        return str(np.asarray(value).tolist())
+    return f"an array of shape {tuple(shape)}"

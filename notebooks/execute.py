@@ -39,6 +39,7 @@ BUILD = HERE.parent / "build"
 FAILED, CHECKED = BUILD / "failed", BUILD / "checked"
 SMOKE = tomllib.loads((HERE / "smoke.toml").read_text(encoding="utf-8"))
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4"}}  # what Colab opens it on
 AT_ONCE = {"smoke": 2, "full": 1}  # timings of a full run are results
 CELL_TIMEOUT = {"smoke": 300, "full": 3600}  # seconds
 
@@ -108,6 +109,8 @@ def as_notebook(script: Path) -> nbformat.NotebookNode:
     """Read a script as a notebook without outputs."""
     notebook = solved(script) if is_solution(script) else jupytext.read(script)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
+    if "\nimport keras" in "".join(cell.source for cell in notebook.cells):
+        notebook.metadata |= nbformat.from_dict(GPU)
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{i:02d}"  # the same ids each time, so that diffs stay small
         if any(tag.startswith("check-") for tag in tags(cell)):

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 from cifar_utils import notebook
 from cifar_utils.data import load_cifar10
 from cifar_utils.fast import machine
-from cifar_utils.notebook import profile, quiet_stderr, start
+from cifar_utils.notebook import check_answer, profile, quiet_stderr, start
 
 START = """
 from cifar_utils.notebook import start
@@ -101,3 +102,41 @@ def test_a_misspelt_source_is_told_with_its_variable(monkeypatch):
     for call in (lambda: start(keras=False), load_cifar10):
         with pytest.raises(ValueError, match=r"CIFAR_UTILS_SOURCE.*Did you mean 'synthetic'"):
             call()
+
+
+def double(values):
+    return 2 * values
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (double, "solved"),
+        (lambda values: None, r"The answer to \(3\) should be 6, not None\. Think\."),
+        (lambda values: values, r"The answer to \(3\) should be 6, not 3\. Think\."),
+        (lambda values: "six", r"The answer to \(3\) should be 6, not 'six'\. Think\."),
+        (lambda values: 6, r"With \(an array of shape \(3, 5\)\), the shape is wrong\. Think\."),
+        (
+            lambda values: 6 if np.ndim(values) == 0 else 1 / 0,
+            "it stops: ZeroDivisionError: division",
+        ),
+        (lambda: 6, "it stops: TypeError: "),
+    ],
+)
+def test_an_answer_is_told_its_first_failing_case_and_a_hint(answer, told, capsys):
+    grid = np.ones((3, 5))
+    wrong_shape = lambda result: None if np.shape(result) == (3, 5) else "the shape is wrong"  # noqa: E731
+    check_answer(7, answer, [((3,), 6), ((grid,), wrong_shape), ((grid,), 2 * grid)], "Think.")
+    said = capsys.readouterr().out
+    assert re.match(f"Exercise 7: (not solved yet\\. )?.*{told}", said), said
+    assert (told == "solved") == ("not solved" not in said)
+
+
+def test_an_answer_may_differ_by_rounding_alone(capsys):
+    values = np.float32([0.1, 0.2])
+    check_answer(1, double, [((values,), [0.2, 0.4])], "")
+    check_answer(1, double, [((values,), [0.2, 0.41])], "")
+    check_answer(1, double, [((values,), [[0.2, 0.4]])], "")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.startswith("Exercise 1: solved") for line in lines] == [True, False, False]
+    assert "should be [0.2, 0.41]" in lines[1]
