@@ -113,26 +113,23 @@ def run_bench(options: argparse.Namespace) -> None:
 
 
 def render_results(options: argparse.Namespace) -> None:
-    """Write the tables of the front page and of the ledger's page, and the figures, anew."""
+    """Write the tables of the ledger's page, the figures, and the package's histories anew."""
     choose_kernels()
     with quiet_stderr():  # recipes know the networks, and with them Keras
         from cifar_utils.experiments.charts import draw
         from cifar_utils.experiments.tables import histories, render_tables, tables
 
-    root = options.results.resolve().parent
-    pages = {"front": root / "README.md", "ledger": options.results / "README.md"}
+    root, page = options.results.resolve().parent, options.results / "README.md"
     if not read_records(options.results):
         raise expected(f"records in {options.results}", "none")
-    for page in pages.values():
-        if not page.exists():
-            raise expected("README.md in the folder of the ledger and beside it", root)
-    for name, found in tables(options.results).items():
-        text = render_tables(pages[name].read_text(encoding="utf-8"), found)
-        pages[name].write_text(text, encoding="utf-8")
+    if not page.exists():
+        raise expected("README.md in the folder of the ledger", options.results)
+    text = render_tables(page.read_text(encoding="utf-8"), tables(options.results))
+    page.write_text(text, encoding="utf-8")
     curves = root / "cifar_utils" / "histories.json"
     if curves.exists():  # in a checkout; an installed package keeps what it came with
         curves.write_text(json.dumps(histories(options.results)) + "\n", encoding="utf-8")
-    for path in (*pages.values(), *draw(options.results, root / "figures")):
+    for path in (page, *draw(options.results, root / "figures")):
         print(f"wrote {path}")
 
 
@@ -193,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
 
     results = commands.add_parser(
-        "results", help="rewrite tables of README.md, here and beside the ledger, and figures/"
+        "results", help="rewrite the tables beside the ledger, and figures/"
     )
     results.set_defaults(command=render_results)
     results.add_argument("--results", type=Path, default=default_folder())

@@ -176,6 +176,14 @@ def keras_defaults(dtype_policy: str | None = None) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
+def linear(x, output):
+    """One weight for each pixel, colour and class: logistic regression. Taught in notebook 01.
+
+    30,730 parameters, all trainable.
+    """
+    return output(layers.Flatten(name="flatten")(x))
+
+
 def plain_cnn(
     x,
     output,
@@ -458,7 +466,7 @@ def _check_rates(dropout: Sequence[float] | float, count: int) -> list[float]:
 _BUILDERS: dict[str, Callable[..., keras.KerasTensor]] = {
     builder.__name__: builder
     for builder in (
-        plain_cnn, dense_head_cnn, valid_cnn, residual_cnn, resnet20, plain20,
+        linear, plain_cnn, dense_head_cnn, valid_cnn, residual_cnn, resnet20, plain20,
         fast_cnn, fast_cnn_large,
     )
 }  # fmt: skip

@@ -328,6 +328,17 @@ _TUTORIALS = (
         model_options=STOCK_BN,
     ),
 )
+_LINEAR = Recipe(
+    name="linear",
+    model="linear",
+    source="ours: logistic regression, as notebook 01 has it",
+    epochs=10,
+    optimizer="sgd",
+    learning_rate=3e-3,
+    schedule="cosine",
+    weight_decay=5e-3,
+    normalization="zscore",
+)
 _RESNET20 = Recipe(
     name="resnet20",
     model="resnet20",
@@ -444,7 +455,10 @@ _FAST = (
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    Named("recipe", {recipe.name: recipe for recipe in _TUTORIALS + _DEEP + _TUNED + _FAST})
+    Named(
+        "recipe",
+        {recipe.name: recipe for recipe in (_LINEAR, *_TUTORIALS, *_DEEP, *_TUNED, *_FAST)},
+    )
 )
 
 

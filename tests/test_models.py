@@ -7,6 +7,7 @@ import pytest
 from cifar_utils.models import build_model, list_models
 
 COUNTS = {  # trainable, frozen
+    "linear": (30_730, 0),
     "plain_cnn": (308_394, 896),
     "dense_head_cnn": (2_491_838, 3_144),
     "valid_cnn": (296_394, 832),

@@ -9,7 +9,7 @@ from PIL import Image
 from test_models import COUNTS
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "cifar_utils/README.md")
 
 
 def text(page):
@@ -25,16 +25,16 @@ def test_local_links_lead_to_files(page):
         assert (ROOT / page).parent.joinpath(link).exists(), link
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES[:2])
 def test_make_commands_are_targets(page):
     targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.M))
     named = set(re.findall(r"\bmake ([a-z]+)\b(?=[`\n ])", text(page)))
     assert named and named <= targets
 
 
-def test_first_screen_shows_the_two_commands_and_no_other():
-    first = text("README.md").partition("\n## ")[0]
-    block = re.search(r"```sh\n(.*?)```", first, re.S).group(1)
+def test_the_front_page_is_short_and_has_two_commands():
+    assert len(text("README.md").splitlines()) <= 130
+    (block,) = re.findall(r"```sh\n(.*?)```", text("README.md"), re.S)
     assert [line.split("#")[0].strip() for line in block.splitlines()] == [
         "make tutorial",
         "make test",
@@ -46,18 +46,16 @@ def test_every_notebook_is_listed():
         assert f"notebooks/{path.name}" in text("README.md")
 
 
-def test_minutes_and_counts_of_the_notebooks_are_those_they_tell_themselves():
+def test_minutes_of_the_notebooks_are_those_they_tell_themselves():
     rows = re.findall(r"^\| \d\d \| \[.*$", text("README.md"), re.M)
     assert len(rows) == len(list((ROOT / "notebooks").glob("[0-9]*.ipynb")))
     for row in rows:
         (name,) = re.findall(r"\]\(notebooks/(\w+)\.ipynb\)", row)
-        source = text(f"notebooks/src/{name}.py")
-        (minutes,) = re.findall(r"\| (< 1|\d+) min \|", row)
-        told = "less than a minute" if minutes == "< 1" else f"{minutes} minutes"
-        assert f"**Runtime** {told} on two" in source, row
+        (minutes,) = re.findall(r"\| (\d+) min \|", row)
+        assert f"**Runtime** about {minutes} minutes on two processor cores" in text(
+            f"notebooks/src/{name}.py"
+        ), row
         assert name.startswith(row[2:4])
-        for count in re.findall(r"\d+,\d+", row):
-            assert int(count.replace(",", "")) in [sum(both) for both in COUNTS.values()]
 
 
 def test_readme_never_names_the_foreign_package_on_pypi():
@@ -66,7 +64,7 @@ def test_readme_never_names_the_foreign_package_on_pypi():
 
 def test_counts_of_the_networks_are_those_that_tests_check():
     shown = {}
-    for row in re.findall(r"^\| [s–]\d? \| .*$", text("README.md"), re.M):
+    for row in re.findall(r"^\| [s–]\d? \| .*$", text("cifar_utils/README.md"), re.M):
         _, _, names, *counts, _ = row.split("|")
         if len(counts) == 2:
             totals, trained = (re.findall(r"[\d,]+", cell) for cell in counts)
@@ -77,13 +75,15 @@ def test_counts_of_the_networks_are_those_that_tests_check():
     assert shown == {name: (t + f, t) for name, (t, f) in COUNTS.items()}
 
 
-def test_every_module_is_linked_from_the_readme():
+def test_every_module_is_linked_from_the_packages_readme():
     for path in (ROOT / "cifar_utils").rglob("*.py"):
         if not path.name.startswith("__"):
-            assert f"({path.relative_to(ROOT)})" in text("README.md"), path
+            link = f"({path.relative_to(ROOT / 'cifar_utils')})"
+            assert link in text("cifar_utils/README.md"), path
 
 
-def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", ["README.md", "cifar_utils/README.md"])
+def test_python_examples_run(page, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for i, name in enumerate(("ant", "bee", "fly")):
         (tmp_path / "pictures" / name).mkdir(parents=True)
@@ -91,5 +91,5 @@ def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
             picture = rng.integers(0, 80, (60, 50 + k, 3)) + [0, 60, 120][i]
             Image.fromarray(picture.astype("uint8")).save(tmp_path / f"pictures/{name}/{k}.png")
     monkeypatch.chdir(tmp_path)
-    for block in re.findall(r"```python\n(.*?)```", text("README.md"), re.S):
-        exec(compile(block, "README.md", "exec"), {})
+    for block in re.findall(r"```python\n(.*?)```", text(page), re.S):
+        exec(compile(block, page, "exec"), {})

@@ -15,13 +15,10 @@ from cifar_utils.pretrained import HISTORIES, load_histories
 from cifar_utils.training import RECIPES
 
 ROOT = Path(__file__).parent.parent
-PLACES = {
-    page: "".join(f"<!-- table: {name} -->\nold\n<!-- end -->\ntext\n" for name in names)
-    for page, names in (
-        ("front", ["headlines"]),
-        ("ledger", ["systems", "runs", "certainty", "seconds", "speed"]),
-    )
-}
+PLACES = "".join(
+    f"<!-- table: {name} -->\nold\n<!-- end -->\ntext\n"
+    for name in ("headlines", "systems", "runs", "certainty", "seconds", "speed")
+)
 
 
 def make_record(recipe="valid_cnn", model="valid_cnn", seed=0, accuracy=0.7, **fields):
@@ -61,36 +58,36 @@ def row(table, *begin):
 
 def test_tables_show_each_system_its_claim_and_our_best(folder):
     tables = report.tables(folder)
-    assert row(tables["front"]["headlines"], "s3") == [
+    assert row(tables["headlines"], "s3") == [
         "s3", "≈ 78 %", "72.0 ± 5.0 % (3 runs)", "81.0 % (one run)", "0.025",
     ]  # fmt: skip
-    found = row(tables["ledger"]["systems"], "s3")
+    found = row(tables["systems"], "s3")
     assert found[4:] == ["2", "", "0.025", "no, 6.0 points short", "81.0 % (one run)", "0.025"]
-    assert tables["front"]["headlines"].count("not yet run") == 2 * 5 + 2
+    assert tables["headlines"].count("not yet run") == 2 * 5 + 2
     ledger.write_record(make_record("residual_cnn", "residual_cnn", accuracy=0.9), folder)
-    assert row(report.tables(folder)["ledger"]["systems"], "s4")[7] == "yes"
+    assert row(report.tables(folder)["systems"], "s4")[7] == "yes"
 
 
 def test_a_training_that_still_improved_when_it_ended_is_told(folder):
     curve = {"val_accuracy": [0.1] * 5 + [0.60] * 5 + [0.62] * 5}
     fields = {"history": curve, "epochs": 15}
     ledger.write_record(make_record("residual_cnn", "residual_cnn", **fields), folder)
-    assert row(report.tables(folder)["ledger"]["systems"], "s4")[4:6] == ["15", "2.0"]
+    assert row(report.tables(folder)["systems"], "s4")[4:6] == ["15", "2.0"]
 
 
-def test_the_front_page_shows_whole_recipes_and_the_ledger_every_length(folder):
+def test_a_glance_shows_whole_recipes_and_the_systems_table_every_length(folder):
     long = {"epochs": 150, "settings": {"epochs": 2}, "history": {"val_accuracy": [0.7] * 150}}
     ledger.write_record(make_record("dense_head_cnn_augmented", **long), folder)
     tables = report.tables(folder)
-    assert row(tables["front"]["headlines"], "s2, part two")[2] == "not yet run"
-    assert "70.0 % (one run) | 150 |" in tables["ledger"]["systems"]
+    assert row(tables["headlines"], "s2, part two")[2] == "not yet run"
+    assert "70.0 % (one run) | 150 |" in tables["systems"]
 
 
 def test_one_temperature_is_shown_where_all_runs_have_one(folder):
-    assert "valid_cnn" not in report.tables(folder)["ledger"]["certainty"]
+    assert "valid_cnn" not in report.tables(folder)["certainty"]
     scaled = {"temperature": 0.5, "test_ece_scaled": 0.01, "test_nll_scaled": 0.8}
     ledger.write_record(make_record("fast_cnn", **scaled), folder)
-    cells = row(report.tables(folder)["ledger"]["certainty"], "`fast_cnn`")
+    cells = row(report.tables(folder)["certainty"], "`fast_cnn`")
     assert cells[2:] == ["0.50", "2.0%", "1.0%", "0.900", "0.800"]
 
 
@@ -104,7 +101,7 @@ def test_accuracy_does_not_mind_the_machine_and_seconds_do(folder):
     ledger.write_record(make_record(seed=8, hardware=other, train_seconds=300.0), folder)
     ledger.write_record(make_record(seed=9, hardware=MACHINE | {"memory_gib": 8.1}), folder)
     assert sorted(len(group.records) for group in report.groups(folder)) == [1, 5]
-    seconds = report.tables(folder)["ledger"]["seconds"]
+    seconds = report.tables(folder)["seconds"]
     assert row(seconds, "2 cores (P, avx2), float32")[3:5] == ["1", "300"]
     assert "| 2 cores (P, avx512_bf16), float32 | `valid_cnn` | 2 | 4 | 100 (100 to 100)" in seconds
 
@@ -126,7 +123,7 @@ def test_the_validation_images_choose_the_best_not_the_test_images(tmp_path):
 def test_two_data_sets_are_not_compared(folder):
     data = {"name": "another", "fingerprint": "1", "train_images": 45_000}
     ledger.write_record(make_record("valid_cnn_tuned", accuracy=0.99, data=data), folder)
-    found = report.tables(folder)["ledger"]
+    found = report.tables(folder)
     assert "99.0 %" not in found["systems"] and "99.0 %" in found["runs"]
     assert len(report.on_one_data_set(report.groups(folder))) == 2
 
@@ -139,7 +136,7 @@ def test_runs_on_few_images_or_the_stand_in_are_no_results(tmp_path):
     assert report.groups(tmp_path) == []
 
 
-def test_results_are_rendered_into_both_pages_and_figures(folder, tmp_path, monkeypatch):
+def test_results_are_rendered_into_the_page_and_figures(folder, tmp_path, monkeypatch):
     speeds = {"training": {label: [100.0, 50.0] for label in LABELS[:1]}}
     speeds["training"] |= {LABELS[1]: [50.0, 10.0], LABELS[2]: [], "gone": [1.0, 1.0]}
     about = {"data": {"name": "cifar10"}, "backend": "", "versions": {}}
@@ -149,20 +146,20 @@ def test_results_are_rendered_into_both_pages_and_figures(folder, tmp_path, monk
             {"kind": "bench", "speeds": speeds, "hardware": machine} | about, folder
         )
     monkeypatch.chdir(tmp_path)
-    pages = {"front": tmp_path / "README.md", "ledger": folder / "README.md"}
-    for name, page in pages.items():
-        page.write_text(PLACES[name])
+    page = folder / "README.md"
+    page.write_text(PLACES)
     assert main(["results", "--results", str(folder)]) == 0
     pictures = sorted((tmp_path / "figures").iterdir())
     names = ["accuracy_against_cost", "confusion_matrix", "learning_curves", "speed"]
+    names += ["staircase"]
     assert [path.stem for path in pictures] == names
     assert all(path.stat().st_size > 5_000 for path in pictures)
-    once = [page.read_text() for page in pages.values()]
-    assert "old" not in "".join(once) and "text" in once[0]
-    assert once[1].count(f"| training | {LABELS[1]} | 30 | 3.50 (2.00 to 5.00) |") == 2
-    assert "On 2 cores (A, avx512_bf16):" in once[1] and "gone" not in once[1]
+    once = page.read_text()
+    assert "old" not in once and "text" in once
+    assert once.count(f"| training | {LABELS[1]} | 30 | 3.50 (2.00 to 5.00) |") == 2
+    assert "On 2 cores (A, avx512_bf16):" in once and "gone" not in once
     assert main(["results", "--results", str(folder)]) == 0
-    assert [page.read_text() for page in pages.values()] == once
+    assert page.read_text() == once
 
 
 LABELS = [c.label for c in peers.CONTESTANTS if c.group == "training"]
@@ -205,7 +202,7 @@ def test_curves_of_a_network_stand_together(folder):
     assert {text.get_text() for text in ax.texts} == {"s3", "ours"} and len(ax.lines) == 2
 
 
-def test_results_are_rendered_only_where_both_pages_are(folder, tmp_path, capsys):
+def test_results_are_rendered_only_where_their_page_is(folder, tmp_path, capsys):
     (tmp_path / "README.md").touch()
     assert main(["results", "--results", str(folder)]) == 1
     assert "Expected README.md in the folder of the ledger" in capsys.readouterr().err
@@ -218,12 +215,9 @@ def test_text_without_a_place_for_the_tables_is_refused():
         report.render_tables("text", {"systems": ""})
 
 
-@pytest.mark.parametrize(
-    ("name", "page"), [("front", "README.md"), ("ledger", "results/README.md")]
-)
-def test_pages_say_what_the_ledger_says(name, page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    assert report.render_tables(text, report.tables()[name]) == text, "run `make results`"
+def test_the_page_says_what_the_ledger_says():
+    text = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    assert report.render_tables(text, report.tables()) == text, "run `make results`"
 
 
 def test_histories_in_the_package_are_those_of_the_ledger():
@@ -243,14 +237,24 @@ def test_every_record_is_of_a_recipe_as_it_is_now_and_of_the_original_images():
 
 
 def test_a_changed_digit_or_a_missing_record_is_noticed(folder):
-    for name, tables in report.tables(folder).items():
-        text = report.render_tables(PLACES[name], tables)
-        for match in re.finditer(r"\d", text):
-            digit = str((int(match[0]) + 1) % 10)
-            changed = text[: match.start()] + digit + text[match.end() :]
-            assert report.render_tables(changed, tables) == text
-        for path in folder.glob("*.json"):
-            kept = path.read_bytes()
-            path.unlink()
-            assert report.render_tables(text, report.tables(folder)[name]) != text
-            path.write_bytes(kept)
+    tables = report.tables(folder)
+    text = report.render_tables(PLACES, tables)
+    for match in re.finditer(r"\d", text):
+        digit = str((int(match[0]) + 1) % 10)
+        changed = text[: match.start()] + digit + text[match.end() :]
+        assert report.render_tables(changed, tables) == text
+    for path in folder.glob("*.json"):
+        kept = path.read_bytes()
+        path.unlink()
+        assert report.render_tables(text, report.tables(folder)) != text
+        path.write_bytes(kept)
+
+
+def test_the_staircase_names_each_step_and_none_covers_another(folder):
+    ledger.write_record(make_record("fast_cnn", accuracy=0.9, operations=8 * 10**13), folder)
+    ax = charts.plot_staircase(report.groups(folder))
+    ax.figure.draw_without_rendering()
+    texts = [text for text in ax.texts if text.get_text()]
+    assert {text.get_text() for text in texts} >= {"fast CNN (05)"}
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))

@@ -44,6 +44,7 @@ def draw(results: Path | None, figures: Path, only: str | None = None) -> Iterat
     charts = []
     if runs:
         charts += [
+            ("staircase", plot_staircase, runs),
             ("accuracy_against_cost", plot_cost, runs),
             ("learning_curves", plot_curves, runs),
         ]
@@ -102,8 +103,59 @@ def plot_cost(runs: list[Group]) -> Axes:
     return ax
 
 
-def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]]) -> None:
-    """Write each text to the right of its point, and below others that it would meet."""
+NAMES = {  # on the front page, for those who don't know the recipes
+    "linear": "linear model (01)",
+    "valid_cnn": "small CNN, its author's recipe (02)",
+    "valid_cnn_tuned": "the same CNN, a better recipe (05)",
+    "residual_cnn_tuned": "residual network (04)",
+    "fast_cnn": "fast CNN (05)",
+    "fast_cnn_large": "fast CNN, twice as wide",
+}
+
+
+def plot_staircase(runs: list[Group]) -> Axes:
+    """Test accuracy against the cost of the training: each step is the best for its cost."""
+    _, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    shown = {}  # of several budgets, the one with the most seeds
+    for run in sorted(runs, key=lambda run: len(run.records)):
+        shown[run.first["recipe"]] = run
+    points = sorted(
+        (run.first["operations"] / 1e15, 100 * run.mean("test_accuracy").mean, recipe)
+        for recipe, run in shown.items()
+    )
+    steps, best_yet = [], 0.0
+    for cost, accuracy, _ in points:
+        if accuracy > best_yet:
+            steps.append((cost, accuracy))
+            best_yet = accuracy
+        color = OURS_COLOR if accuracy == best_yet else THEIRS
+        ax.plot(cost, accuracy, "o", color=color)
+    end = 2.5 * max(cost for cost, *_ in points)
+    x, y = zip(*steps, (end, best_yet), strict=True)
+    ax.plot(x, y, drawstyle="steps-post", color=OURS_COLOR, alpha=0.4, zorder=0)
+    ax.set_xscale("log")
+    ax.set_xlim(x[0] / 2, end * 3)
+    ax.set_ylim(min(y) - 6, max(y) + 6)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+    ax.set(xlabel="cost of the training (PFLOP: 10¹⁵ operations)", ylabel="test accuracy")
+    ax.grid(alpha=0.3)
+    label_source(ax, runs[0].first["data"]["name"])
+    labels = [
+        (cost, accuracy, NAMES[recipe], OURS_COLOR if (cost, accuracy) in steps else THEIRS)
+        for cost, accuracy, recipe in points
+        if recipe in NAMES
+    ]
+    _write_beside(ax, labels, lift=7)
+    return ax
+
+
+def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]], lift: float = 0) -> None:
+    """Write each text to the right of its point, and below others that it would meet.
+
+    `lift` is how far above it, in points, where there is a line to the right.
+    """
     ax.figure.draw_without_rendering()  # places the Axes
     high, wide, taken = 16, 7, []  # pixels of a line and a letter
     for x, y, text, color in sorted(labels, key=lambda label: -label[1]):
@@ -114,7 +166,7 @@ def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]]) -> None
                 place = other - high
         taken.append((left, right, place))
         down = (place - up) * 72 / ax.figure.dpi
-        at = {"xytext": (8, down), "textcoords": "offset points", "va": "center"}
+        at = {"xytext": (8, down + lift), "textcoords": "offset points", "va": "center"}
         ax.annotate(text, (x, y), color=color, fontsize=9, **at)
 
 

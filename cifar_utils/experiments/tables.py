@@ -135,21 +135,21 @@ def _machine(hardware: dict) -> str:
     return f"{hardware['cores']} cores ({', '.join([processor, *strongest])})"
 
 
-def tables(results: Path | None = None) -> dict[str, dict[str, str]]:
-    """All tables by their names, of the front page and of the ledger's page."""
+def tables(results: Path | None = None) -> dict[str, str]:
+    """All tables of the ledger's page by their names."""
     runs = groups(results)
     compared = on_one_data_set(runs)
     by_machine = (
         f"On {machine}:\n\n{speed_table(measured)}" for machine, measured in speeds(results).items()
     )
-    ledger = {
+    return {
+        "headlines": headlines_table(compared),
         "systems": systems_table(compared),
         "runs": runs_table(runs),
         "certainty": certainty_table(runs),
         "seconds": seconds_table(runs),
         "speed": "\n\n".join(by_machine),
     }
-    return {"front": {"headlines": headlines_table(compared)}, "ledger": ledger}
 
 
 def render_tables(text: str, new: dict[str, str]) -> str:
@@ -174,7 +174,7 @@ def _whole(runs: list[Group], recipe: str) -> Group | None:
 
 
 def headlines_table(runs: list[Group]) -> str:
-    """One row a system and a network of ours, for the front page."""
+    """One row a system and a network of ours, at a glance."""
     rows = []
     for system in SYSTEMS:
         theirs, ours = _whole(runs, system.recipe), _whole(runs, f"{system.network}_tuned")
