@@ -29,6 +29,7 @@ from jupytext.combine import combine_inputs_with_outputs
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
+from nbconvert.preprocessors import TagRemovePreprocessor
 from papermill.parameterize import parameterize_notebook
 
 from cifar_utils.data import DatasetError, find_cifar10
@@ -41,6 +42,10 @@ SMOKE = tomllib.loads((HERE / "smoke.toml").read_text(encoding="utf-8"))
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4"}}  # what Colab opens it on
 AT_ONCE = {"smoke": 2, "full": 1}  # timings of a full run are results
+PAGE = HTMLExporter()  # without the code that notebooks fold away
+PAGE.register_preprocessor(
+    TagRemovePreprocessor(remove_input_tags={"hide-input"}), enabled=True
+)
 CELL_TIMEOUT = {"smoke": 300, "full": 3600}  # seconds
 
 
@@ -168,7 +173,7 @@ async def execute(script: Path, target: Path, timeout: int, with_html: bool) -> 
         place.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, place)
         if with_html:
-            page, _ = HTMLExporter().from_notebook_node(notebook)
+            page, _ = PAGE.from_notebook_node(notebook)
             place.with_suffix(".html").write_text(page, encoding="utf-8")
 
 

@@ -20,8 +20,11 @@ import cifar_utils
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
-MARKER, COMPARED = "# NBVAL_CHECK_OUTPUT", "nbval-check-output"  # 02 to 05 have the former yet
-PARTS = ("Setup", "Settings", "Check your understanding", "Summary", "Exercises", "References")
+COMPARED = "nbval-check-output"
+PARTS = (
+    "Setup", "Settings", "Check your understanding", "How far to trust this", "Three takeaways",
+    "Exercises", "References",
+)  # fmt: skip
 
 spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
 execute = importlib.util.module_from_spec(spec)
@@ -70,7 +73,7 @@ def test_every_notebook_has_solutions():
 @each
 def test_exercises_fail_unsolved_and_pass_solved(path):
     unsolved, solved = verdicts(path), verdicts(FOLDER / "solutions" / path.name)
-    assert unsolved == [f"Exercise {i}: not solved yet" for i in (1, 2, 3)]
+    assert [said[:27] for said in unsolved] == [f"Exercise {i}: not solved yet." for i in (1, 2, 3)]
     assert solved == [f"Exercise {i}: solved" for i in (1, 2, 3)]
     for one in (path, FOLDER / "solutions" / path.name):  # nbval compares what they say
         compared = [execute.tags(c) for c in code_cells(one) if COMPARED in execute.tags(c)]
@@ -79,6 +82,7 @@ def test_exercises_fail_unsolved_and_pass_solved(path):
         ]
     stars = re.findall(r"^\*\*Exercise \d (★+)\*\*", prose(path), re.M)
     assert stars == ["★", "★★", "★★★"]
+    assert re.search(r"^\*\*Why\?\*\* .*?<details>", prose(path), re.M | re.S)
 
 
 @each_and_solutions
@@ -93,7 +97,7 @@ def test_cells_were_run_in_order_without_error_or_noise(path):
 @each_and_solutions
 def test_outputs_are_of_the_full_profile_and_name_the_data(path):
     text = "".join(o.get("text", "") for c in code_cells(path) for o in c.outputs)
-    assert "profile: full" in text or text.startswith("full profile | ")
+    assert text.startswith("full profile | ")
     assert re.search(r"\bcifar10\b", text)
     assert "synthetic stand-in" not in text
 
@@ -101,10 +105,9 @@ def test_outputs_are_of_the_full_profile_and_name_the_data(path):
 @each
 def test_checked_cells_have_outputs_to_check(path):
     cells = code_cells(path)
-    marked = [c for c in cells if MARKER in c.source or COMPARED in execute.tags(c)]
+    marked = [c for c in cells if COMPARED in execute.tags(c)]
     assert len(marked) > 3, "no cell's output is compared but the exercises'"
     for cell in marked:
-        assert MARKER not in cell.source or cell.source.startswith(MARKER + "\n")
         assert cell.outputs and cell.execution_count, cell.source
 
 
@@ -119,22 +122,52 @@ def test_parts_come_in_order(path):
     assert [h for h in headings if h in PARTS] == list(PARTS)
     numbered = [int(h.split()[0]) for h in headings if h not in PARTS]
     assert numbered == list(range(1, len(numbered) + 1))
-    assert "<details>" in text and re.search(r"\*\*(Next|Previous)", text.split("## References")[1])
+    assert (
+        "**Before you run" in text
+        and "<details>" in text
+        and re.search(r"\*\*(Next|Previous)", text.split("## References")[1])
+    )
 
 
 @each
 def test_sizes_stay_within_the_norms(path):
     cells, scripts = read(path).cells, code_cells(path)
     sizes = [len(code_lines(cell)) for cell in scripts]
-    assert 30 <= len(cells) <= 70
+    assert 35 <= len(cells) <= 80
     assert statistics.median(sizes) <= 8 and max(sizes) <= 25
-    assert sum(size <= 18 for size in sizes) >= 0.9 * len(sizes)
-    sections = prose(path).partition("\n## 1 ")[2].partition("\n## Check your")[0]
-    words = sum(len(line.split()) for line in sections.splitlines() if line[:1] != "|")
-    assert 4 <= words / sum(sizes) <= 9
-    assert path.stat().st_size < 1.5e6
+    assert path.stat().st_size < 2e6
     for cell in scripts:
-        assert max(map(len, cell.source.splitlines())) <= 88 or "%pip" in cell.source
+        assert max(map(len, cell.source.splitlines())) <= 88
+
+
+@each
+def test_the_first_section_comes_after_two_code_cells(path):
+    begin = next(i for i, c in enumerate(read(path).cells) if c.source.startswith("## 1 "))
+    setup, settings = [c for c in read(path).cells[:begin] if c.cell_type == "code"]
+    assert setup.metadata["jupyter"]["source_hidden"] and setup.source.startswith("# @title")
+    assert "parameters" in execute.tags(settings)
+
+
+def paragraphs(path):
+    """The prose, without headings, formulas, tables, code, links and references."""
+    text = prose(path).partition("\n## 1 ")[2].partition("\n## References")[0]
+    text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$|`[^`]*`|\]\([^)]*\)|\[\d\]", " ", text, flags=re.S)
+    blocks = [re.sub(r"\s+", " ", block) for block in re.split(r"\n\s*\n|\n\* ", text)]
+    return [block for block in blocks if block.strip() and block[0] not in "#|"]
+
+
+# "3 × 3" is one number; names of notebooks, sections, exercises and questions, and years, are none.
+NAMED = re.compile(
+    r"(notebooks?|sections?|exercise) \d+(( to |, | and )\d+)*|\b(19|20)\d\d\b|^\*\*.*?\*\*", re.I
+)
+NUMBER = re.compile(r"\d[\d.,]*( × \d+)*")
+
+
+@each
+def test_prose_recites_no_numbers(path):
+    found = paragraphs(path)
+    many = [p for p in found if len(NUMBER.findall(NAMED.sub("", p))) > 2]
+    assert len(many) <= 0.1 * len(found), "\n\n".join(many)
 
 
 @each
@@ -220,7 +253,7 @@ def test_links_lead_somewhere_and_colab_gets_this_version(path):
 def test_every_picture_names_its_data(path):
     drawing = re.compile(r"\bplot_\w+\(|plt\.subplots\(")
     for cell in code_cells(path):
-        if drawing.search(cell.source):
+        if drawing.search(cell.source) and "diagram" not in execute.tags(cell):
             assert "data.name" in cell.source, cell.source
 
 

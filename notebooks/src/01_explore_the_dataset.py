@@ -8,17 +8,13 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/01_explore_the_dataset.ipynb)
 #
-# **You will learn** to
-#
-# * load CIFAR-10 and check what you have loaded,
-# * compute channel statistics, and recognise the wrong ones that circulate,
-# * find nearest neighbours and near-duplicates in pixel space,
-# * measure how far methods without a neural network get, so that every later
-#   accuracy has something to be compared with.
+# **You will learn** to look at a data set before you train on it: to check what you have loaded, to
+# compute statistics and recognise wrong ones, to find near-copies, and to measure how far one gets
+# without a neural network.
 #
 # **Before you start** you need NumPy at the level of indexing arrays. No deep learning.
 #
-# **Runtime** less than a minute on two processor cores. No GPU is needed.
+# **Runtime** about a minute on two processor cores. No GPU is needed.
 
 # %% [markdown]
 # ## Setup
@@ -37,7 +33,7 @@ if "google.colab" in sys.modules:
     package = f"git+{repository}@v0.1.0"
     check_call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", package])
 
-from cifar_utils.notebook import start
+from cifar_utils.notebook import check_answer, start
 
 start(seed=0, keras=False)
 
@@ -46,6 +42,7 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.ticker import PercentFormatter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin
 
@@ -92,8 +89,7 @@ print("these are:", data.name)
 # %% [markdown]
 # One part is to learn from, a smaller one to choose by. The test images are not here; they have
 # a function of their own, which we call at the end. The last line says what was loaded: it knows
-# the official release by a checksum over all its pixels. If it says anything but `cifar10`, your
-# figures will differ from ours.
+# the official release by a checksum over all its pixels.
 
 # %% [markdown]
 # An image is a block of 32 rows, 32 columns and three channels: red, green, blue.
@@ -269,39 +265,63 @@ ax = plot_images(np.stack(tiles), titles, columns=NEIGHBOURS + 1, data_name=data
 # airplane before the sky, it finds the right label, and for the wrong reason.
 
 # %% [markdown]
-# ## 7 How hard is it?
+# ## 7 Is a smaller picture a worse picture?
 #
-# Three figures, on the validation images, for methods that know nothing of images: always naming
-# one class, the nearest neighbour, and logistic regression, which is the last layer of a neural
-# network without the others. The latter two come with a 95 % interval (Wilson), because other
-# validation images would have given another figure.
+# How good is this classifier? We let it name the class of every validation image. Then we do
+# the same with tiny copies of the images: blocks of 4 × 4 pixels, averaged, which leaves 8 × 8.
+# **Before you run the cells:** the tiny copies have lost nearly all detail. How much accuracy will
+# they lose?
+
 
 # %%
-print(f"always 'airplane':   {np.mean(data.y_val == 0):.1%}")
+def shrink(images):
+    """Averages over blocks of 4 x 4 pixels: shape (n, 8, 8, 3)."""
+    blocks = images.reshape(len(images), 8, 4, 8, 4, 3)
+    return blocks.mean(axis=(2, 4), dtype=np.float32)
+
+
+ax = plot_images(shrink(data.x_val[:10]) / 255, data_name=data.name)
 
 # %%
-start = time.perf_counter()
-nearest = pairwise_distances_argmin(val_vectors, train_vectors)
-seconds = time.perf_counter() - start
-knn = accuracy_interval(data.y_val, data.y_train[nearest])
-print(f"nearest neighbour:   {knn}, compared in {seconds:.0f} s")
+tiny_train, tiny_val = (
+    shrink(x).reshape(len(x), -1) for x in (data.x_train, data.x_val)
+)
+knn = {}
+for name, train, val in (
+    ("32 x 32", train_vectors, val_vectors),
+    ("8 x 8", tiny_train, tiny_val),
+):
+    begin = time.perf_counter()
+    nearest = pairwise_distances_argmin(val, train)
+    seconds = time.perf_counter() - begin
+    knn[name] = accuracy_interval(data.y_val, data.y_train[nearest])
+    print(f"{name:7} pixels: {knn[name]}, compared in {seconds:.1f} s")
+
+# %% [markdown]
+# None at all! The tiny pictures are *better*, and by more than the intervals allow for (each would
+# hold the accuracy on other images like these in 95 of 100 cases). They are also several times
+# faster. Distance in pixels takes exact places too seriously: shift an edge by one pixel, and every
+# pixel along it counts as wrong. Averaging blurs the edge, and forgives the shift.
+#
+# Keep this in mind. What hurts here is not too little detail. It is that things move.
+
+# %% [markdown]
+# ## 8 What does a linear model see?
+#
+# Logistic regression is the last layer of a neural network without all the others. It has one
+# weight for each pixel, colour and class, multiplies, adds up, and names the class with the largest
+# sum.
 
 # %%
 regression = LogisticRegression(C=1e-4, max_iter=200, tol=1e-2)
-start = time.perf_counter()
 regression.fit(train_vectors, data.y_train)
-seconds = time.perf_counter() - start
 logistic = accuracy_interval(data.y_val, regression.predict(val_vectors))
-train_accuracy = regression.score(train_vectors, data.y_train)
-print(f"logistic regression: {logistic}, fitted in {seconds:.0f} s")
-print(f"                     {train_accuracy:.1%} on its training images")
-assert knn.low > 0.1 and logistic.low > 0.1
+print(f"validation images: {logistic}")
+print(f"training images:   {regression.score(train_vectors, data.y_train):.1%}")
 
 # %% [markdown]
-# Both beat guessing by far, and logistic regression beats the nearest neighbour: the intervals
-# don't touch. Even on the images it was trained on, it scores barely more. So it does not learn
-# by heart; it *can't* do better, with one weight for each pixel, colour and class. What has it
-# learnt?
+# Even on the images it was trained on, it scores barely more. So it does not learn by heart; it
+# *can't* do better with one weight for each pixel. What has it learned?
 
 # %%
 weights = regression.coef_.reshape(10, 32, 32, 3)
@@ -312,11 +332,14 @@ ax = plot_images(0.5 + 0.5 * weights / scale, CLASS_NAMES, data_name=data.name)
 # One template per class, to be laid over the image: grey counts for nothing, a bright
 # colour counts for the class where the image has that colour, a dark one against it. Some
 # show a ghost of their class: a body above green ground for the horse, a green blob for the
-# frog. One template must serve for all poses at once: move the object by a few pixels, and it
-# no longer fits. This is what convolutions will free us from.
+# frog.
+#
+# One template has to serve for all poses at once. Move the horse by a few pixels, and it no longer
+# fits. So here is a wish: **a detector that knows a wheel, an ear or a wing wherever it is.** Notebook
+# 02 fulfils it.
 
 # %% [markdown]
-# ## 8 Are the test images new? Near-duplicates
+# ## 9 Are the test images new? Near-duplicates
 #
 # A test set stands for images that the model has never seen. CIFAR-10 was collected
 # from the web, where pictures are copied. We now open the test set, once, and look for
@@ -340,10 +363,10 @@ x_test, y_test = load_cifar10_test(limit=TEST_LIMIT)
 train_units = as_unit_vectors(data.x_train)
 closest = np.empty(len(x_test), int)
 correlation = np.empty(len(x_test))
-for start in range(0, len(x_test), 500):
-    products = as_unit_vectors(x_test[start : start + 500]) @ train_units.T
-    closest[start : start + 500] = products.argmax(axis=1)
-    correlation[start : start + 500] = products.max(axis=1)
+for begin in range(0, len(x_test), 500):
+    products = as_unit_vectors(x_test[begin : begin + 500]) @ train_units.T
+    closest[begin : begin + 500] = products.argmax(axis=1)
+    correlation[begin : begin + 500] = products.max(axis=1)
 alike = correlation > ALIKE
 print(f"correlation above {ALIKE}: {alike.sum()} of {len(x_test):,} test images")
 
@@ -404,29 +427,42 @@ else:
 
 # %%
 label = CLASS_NAMES[y_test[MISLABELLED]]
-ax = plot_images(x_test[[MISLABELLED]], [f"label: {label}"], data_name=data.name)
+_, ax = plt.subplots(figsize=(2.2, 2.5))
+ax = plot_images(x_test[[MISLABELLED]], [f"label: {label}"], data_name=data.name, ax=ax)
 
 # %% [markdown]
 # Its label says *cat*. About fifty people were asked, and every one of them said *frog* [3].
 # A network that is right about this image loses a point.
 
 # %% [markdown]
-# ## 9 What people reach
+# ## 10 How well do people do?
 #
-# | who or what | accuracy | source |
-# |---|---|---|
-# | always one class | 10 % | arithmetic |
-# | nearest neighbour on pixels | about a third | section 7, validation |
-# | logistic regression on pixels | about two in five | section 7, validation |
-# | fast convolutional networks | 94 to 96 % | airbench [2] |
-# | one human vote | 95.2 % | CIFAR-10H [3] |
-# | most frequent of about 50 human votes | 99.2 % | CIFAR-10H [3] |
-#
-# These are the rails between which the coming notebooks move. The human figures also say where a
-# higher accuracy stops being a better model: beyond 99.2 % [3], a model must name the labels of
-# images for which the people asked chose another class most often. Some of these labels are
-# errors, many images are ambiguous; to agree with such labels is no sign of seeing better. One
-# hurried vote, with 95.2 % [3], is a lower bar.
+# Some 2,500 people have sorted the test images, about fifty of them each one [3]. Here is everything on
+# one scale: what we measured in this notebook, on the validation images, and what is published.
+
+# %%
+rows = {
+    "guess": 0.1,
+    "nearest neighbour, 32 × 32": knn["32 x 32"].accuracy,
+    "nearest neighbour, 8 × 8": knn["8 x 8"].accuracy,
+    "linear model": logistic.accuracy,
+    "fast networks [2]": 0.94,
+    "one human vote [3]": 0.952,
+    "majority of fifty [3]": 0.992,
+}
+fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
+colors = ["tab:blue"] * 4 + ["0.7"] * 3
+bars = ax.barh(list(rows), list(rows.values()), color=colors)
+ax.bar_label(bars, [f"{value:.0%}" for value in rows.values()], padding=4)
+ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+ax.set(xlim=(0, 1.12), xlabel="images classified correctly")
+ax.invert_yaxis()
+label_source(ax, data.name)
+
+# %% [markdown]
+# The wide gap between blue and grey is what this series is about. And the last bar says where it has to
+# end. Where the majority disagrees with the label, the label may be wrong, or the picture is not clear.
+# A model that agrees with such labels does not see better. It has guessed the labeller's mistakes.
 
 # %% [markdown]
 # ## Check your understanding
@@ -451,22 +487,28 @@ ax = plot_images(x_test[[MISLABELLED]], [f"label: {label}"], data_name=data.name
 # is.</details>
 
 # %% [markdown]
-# ## Summary
+# ## How far to trust this
 #
-# * CIFAR-10 is balanced, varied and small. Its statistics belong to the training images, and the
-#   deviations that circulate are something else.
-# * Pixel distance and templates see layout, not objects. They recognise one image in three to
-#   two in five; guessing, one in ten.
-# * Some test images are also training images, some labels are wrong, and people disagree about
-#   more of them. A perfect score would be a suspicious one.
+# > The intervals are for other validation images; the methods here have no randomness of their own worth
+# > speaking of. Logistic regression was given one strength of its penalty, not tuned. The search for copies
+# > compares brightness and contrast only, so it misses crops and shifts, and where it draws the line is our
+# > choice. The published figures are on the test images, ours in section 10 on validation images.
+
+# %% [markdown]
+# ## Three takeaways
 #
-# In the next notebook a small convolutional network has to beat logistic regression.
+# * Look before you train. Labels can be wrong, copies sit on both sides of the split, and even a standard
+#   deviation that everybody copies can be something else.
+# * Pixels see layout, not objects. A blurred picture beats a sharp one, because blur forgives a shift.
+# * Compare every later accuracy with the simplest methods below, and with people above.
+#
+# In the next notebook, a small network has to beat the linear model.
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell for your answer and one that checks it; the check says *not solved yet* until the
-# answer is right. Solutions, executed: [solutions to 01](solutions/01_explore_the_dataset.ipynb).
+# The check below each answer tells you the first case that fails, and a hint. Solutions, executed:
+# [solutions to 01](solutions/01_explore_the_dataset.ipynb).
 
 # %% [markdown]
 # **Exercise 1 ★** Write `class_shares(labels)`, the share of each of the ten classes.
@@ -479,51 +521,63 @@ def class_shares(labels):
 
 
 # %% tags=["check-1"]
-expected = [0.5, 0, 0, 0.25, 0, 0, 0.25, 0, 0, 0]
-shares = class_shares(np.array([0, 0, 3, 6]))
-solved = np.shape(shares) == (10,) and np.allclose(shares, expected)
-print("Exercise 1:", "solved" if solved else "not solved yet")
+cases = [
+    ((np.array([0, 0, 3, 6]),), [0.5, 0, 0, 0.25, 0, 0, 0.25, 0, 0, 0]),
+    ((np.array([9]),), [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+]
+check_answer(1, class_shares, cases, "np.bincount takes a minlength.")
 
 # %% [markdown]
-# **Exercise 2 ★★** Write `shrink(images)`, which reduces images of 32 × 32 pixels to
-# 8 × 8 by averaging blocks of 4 × 4, without a loop. Is the nearest neighbour better or
-# worse on the small images, and how much faster? (`pairwise_distances_argmin` takes one
-# row per image, so reshape to `(n, -1)`; raw pixels will do.)
+# **Exercise 2 ★★** Ask more than one neighbour. Write `vote(labels)`: given the labels of the k nearest
+# neighbours, nearest first, one row per image, return the most frequent label of each row. Of labels
+# equally frequent, the one whose neighbour is nearest wins. Then choose k on the tiny images;
+# `kneighbors` of scikit-learn's `NearestNeighbors` finds the k nearest.
 
 
 # %% tags=["answer-2"]
-def shrink(images):
-    return None  # your answer: shape (n, 8, 8, 3)
-
-
-# %% tags=["check-2"]
-small = shrink(data.x_val)
-solved = np.shape(small) == (len(data.x_val), 8, 8, 3)
-for row, column in ((0, 0), (3, 5), (7, 7)):
-    block = data.x_val[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
-    solved = solved and np.allclose(small[:, row, column], block.mean(axis=(1, 2)))
-print("Exercise 2:", "solved" if solved else "not solved yet")
-
-# %% [markdown]
-# **Exercise 3 ★★★** Write `vote(labels)`: given the labels of the k nearest neighbours,
-# nearest first, one row per image, return the most frequent label of each row. Of labels equally
-# frequent, the one whose neighbour is nearest wins. Then choose k on the validation images, shrunk
-# to 8 × 8 to save time; `kneighbors` of scikit-learn's `NearestNeighbors` finds the k nearest. How
-# many images does only your k get right (b), and how many only k = 1 (c)? If the two were equally
-# good, each such image would be as likely to be of the one kind as of the other, and the
-# difference of the counts, b − c, would rarely exceed 2·√(b + c).
-
-
-# %% tags=["answer-3"]
 def vote(labels):
     return None  # your answer: shape (n,), from labels of shape (n, k)
 
 
+# %% tags=["check-2"]
+cases = [
+    ((np.array([[4, 1, 1, 2, 0]]),), [1]),
+    ((np.array([[5, 6, 7, 8, 2]]),), [5]),
+    ((np.array([[2, 3, 1, 1, 3]]),), [3]),
+    ((np.array([[7, 3, 3, 7, 5], [9, 9, 0, 0, 5]]),), [7, 9]),
+]
+check_answer(2, vote, cases, "Count, then look for the first of the most frequent.")
+
+# %% [markdown]
+# **Why?** With two neighbours instead of one, the accuracy does not change by a single image. Why not?
+#
+# <details><summary>Answer</summary>If the two agree, they name what the first one names. If they don't, both
+# labels occur once, and the nearer one wins: again the first. Only from three neighbours on can the others
+# outvote it.</details>
+
+# %% [markdown]
+# **Exercise 3 ★★★ An open challenge.** No neural network allowed: NumPy and scikit-learn only. Write
+# `classify(images)`, trained on `data.x_train`, and classify more than half of the validation images correctly. (What
+# would a picture of *edges* look like?) Our solution gets well beyond that.
+
+
+# %% tags=["answer-3"]
+def classify(images):
+    return None  # your answer: one label for each image
+
+
 # %% tags=["check-3"]
-rows = "41120 73375 99005 56782 23113 60404"  # the labels of six images' neighbours
-votes = vote(np.array([list(map(int, row)) for row in rows.split()]))
-solved = np.shape(votes) == (6,) and np.array_equal(votes, [1, 7, 9, 5, 3, 0])
-print("Exercise 3:", "solved" if solved else "not solved yet")
+def judge_labels(labels):
+    if np.shape(labels) != data.y_val.shape:
+        return f"the shape should be {data.y_val.shape}, not {np.shape(labels)}"
+    accuracy = np.mean(labels == data.y_val)
+    # With few training images, as in the smoke profile, a third is a lot.
+    goal = 0.5 if len(data.x_train) > 10_000 else 0.33
+    return None if accuracy > goal else f"{accuracy:.1%} are right"
+
+
+hint = "Describe each block by how strong its edges are in each direction."
+check_answer(3, classify, [((data.x_val,), judge_labels)], hint)
 
 # %% [markdown]
 # ## References

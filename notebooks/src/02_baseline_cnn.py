@@ -1,33 +1,28 @@
 # %% [markdown]
 # # 02 · A baseline CNN
 #
-# **A network of 297,226 parameters classifies 77.4 % (76.6 to 78.2) of the test images of
-# `cifar10-q75` correctly after 10 epochs, 469 seconds of training on two processor cores,
-# validation included; one run, last epoch.**
+# **Slide a photograph of a truck a few pixels to the side. To you it is the same truck. To the
+# best model of notebook 01 it is a new problem, and often a lost one. In this notebook you build
+# a network that doesn't mind, you train it, and then you open it up and look at what it has
+# learned to see.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/02_baseline_cnn.ipynb)
 #
-# **You will learn** to
+# **You will learn** what a convolution is and why pictures need it, how to build and train a
+# network of them, how to look inside it, and how to judge it fairly.
 #
-# * build a convolutional network and account for each of its parameters,
-# * train it so that its last epoch is also a good one,
-# * read learning curves, a confusion matrix and a gallery of mistakes,
-# * state a test accuracy with its interval,
-# * test other people's choices by experiment, with several seeds.
+# **Before you start** you need Python, NumPy and what a gradient is.
+# [Notebook 01](01_explore_the_dataset.ipynb) introduces the images.
 #
-# **Before you start** read [notebook 01](01_explore_the_dataset.ipynb) and know what a
-# gradient is.
-#
-# **Runtime** 15 minutes on two processor cores (Intel Xeon), of which the main training takes
-# 469 seconds; a GPU shortens the trainings.
+# **Runtime** about ten minutes on two processor cores, two on a GPU.
 
 # %% [markdown]
 # ## Setup
 #
-# On Colab, the first cell installs this series' helper package and leaves everything
-# else as it is. Elsewhere it does nothing.
+# One folded cell installs the series' helper package on Colab and imports what we need.
 
-# %%
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-input"]
+# @title Setup: install on Colab, import
 import sys
 
 if "google.colab" in sys.modules:
@@ -37,479 +32,622 @@ if "google.colab" in sys.modules:
     package = f"git+{repository}@v0.1.0"
     check_call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", package])
 
-# %% [markdown]
-# On a processor, TensorFlow has two sets of kernels. On Linux it chooses the faster one,
-# oneDNN, by itself only where the processor has certain newer instructions; asking for it
-# has to come before the import. `quiet_stderr` holds back the greetings of TensorFlow's C++
-# libraries.
+from cifar_utils.notebook import check_answer, start
 
-# %%
-import os
-import time
+start(seed=0)
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-from cifar_utils.notebook import quiet_stderr
-
-with quiet_stderr():
-    import keras
-    import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")  # else it warns that several models are built
-    DEVICES = [device.device_type for device in tf.config.list_logical_devices()]
-
-# %%
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
+import tensorflow as tf
 from keras import layers
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
+from sklearn.linear_model import LogisticRegression
 
-from cifar_utils import data as cifar10
 from cifar_utils import evaluation, plotting
-from cifar_utils.data import CLASS_NAMES
-from cifar_utils.fast import machine
-from cifar_utils.models import build_model
-from cifar_utils.notebook import profile
-
-# %%
-PROFILE = profile()
-print("profile:", PROFILE)
-print("versions:", machine.versions())
-print("machine:", machine.hardware())
-print("devices:", DEVICES)
+from cifar_utils.data import CLASS_NAMES, load_cifar10, load_cifar10_test
+from cifar_utils.fast.pipeline import untuned
+from cifar_utils.pretrained import load_histories
 
 # %% [markdown]
 # ## Settings
 
 # %% tags=["parameters"]
 SEED = 0
-FULL = PROFILE == "full"
-VAL_SIZE = 5_000 if FULL else 500
-LIMIT = None if FULL else 2_000  # training images; None for all
-TEST_LIMIT = None if FULL else 500
-EPOCHS = 10 if FULL else 2
+VAL_SIZE = 5_000
+LIMIT = None  # training images; None for all
+TEST_LIMIT = None
+EPOCHS = 10
 BATCH_SIZE = 128
-PEAK_RATE = 2e-3  # Adam's learning rate at the start, then falling to 0
-DEFAULT_RATE = 1e-3  # Adam's own default: constant, or where a fall starts
-BN_MOMENTUM = 0.9
-DEFAULT_BN_MOMENTUM = 0.99
+PEAK_RATE = 2e-3  # the learning rate at the start
 DROPOUT = 0.2
-STEADY_IMAGES, STEADY_EPOCHS = (6_000, 6) if FULL else (640, 1)
-MOMENTA = (DEFAULT_BN_MOMENTUM, BN_MOMENTUM)[: 2 if FULL else 1]
-CHOICE_IMAGES, CHOICE_EPOCHS = (2_560, 3) if FULL else (320, 1)
-CHOICE_SEEDS = (0, 1, 2) if FULL else (0,)
-CHOICES = None if FULL else 2  # how many of section 6 to try; None for all
-SMALL_BATCH = 64
-L2 = 1e-4
-MISTAKES = 21
-
-# %%
-keras.utils.set_random_seed(SEED)
-data = cifar10.load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=LIMIT)
-print(f"{len(data.x_train):,} training and {len(data.x_val):,} validation images")
-
+BN_MOMENTUM = 0.9
+LINEAR_IMAGES = 10_000  # for the linear model
+SHIFTS = (0, 1, 2, 4, 6, 8)  # pixels
+TRUCK = 10  # which of the trucks we look at
+MISTAKES = 14
 
 # %% [markdown]
-# All figures in the text are of `cifar10-q75`, a JPEG copy that notebook 01 introduces. If you see
-# no notice above, you have the original: expect accuracies some three points higher. On either
-# they differ a little from run to run. Without a connection, set `CIFAR10_DIR` or
-# `CIFAR_UTILS_SOURCE` as in notebook 01.
-
-# %% [markdown]
-# ## 1 Feed the network
+# ## 1 What happens when things move?
 #
-# Training goes through the images in random order, a *batch* at a time. `fit` could
-# take the arrays as they are, but then waits at the end of each epoch for a background
-# thread that tunes its input pipeline (notebook 05 measures how long). So we make the
-# batches ourselves, shuffled over the whole training set, and switch the tuning off. What
-# is left of an epoch after whole batches is left out, other images each time.
-
+# Notebook 01 ended with a linear model. It has one weight for each pixel, which makes one
+# template for each class. Here it is again, trained on fewer images to save time.
 
 # %% tags=["setup"]
-def batches(x, y, batch_size, shuffle=False):
-    """A dataset of (images, labels); with `shuffle`, in a new order each epoch."""
-    dataset = tf.data.Dataset.from_tensor_slices((x, y))
-    if shuffle:
-        dataset = dataset.shuffle(len(x), seed=SEED)
-    dataset = dataset.batch(batch_size, drop_remainder=shuffle).prefetch(2)
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
+data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=LIMIT)
+print(f"{data.name}: {len(data.x_train):,} training images", end=", ")
+print(f"{len(data.x_val):,} validation images")
+
+# %%
+truck = data.x_train[data.y_train == 9][TRUCK]
 
 
-validation = batches(data.x_val, data.y_val, batch_size=500)
+def as_rows(images):
+    """One row of numbers from -1 to 1 for each image."""
+    return images.reshape(len(images), -1) / np.float32(127.5) - 1
+
+
+linear = LogisticRegression(C=4e-4, max_iter=200, tol=1e-2)
+few = slice(LINEAR_IMAGES)
+_ = linear.fit(as_rows(data.x_train[few]), data.y_train[few])
 
 # %% [markdown]
-# ## 2 Build the network, layer by layer
-#
-# We rebuild a network that a public tutorial describes with its table of layers and
-# the claim of about 78 % accuracy after 10 epochs [1]. Its convolutions have no
-# padding (*valid*), so each 3 × 3 window takes a pixel off every side of the map. (One
-# pooling has to pad, or the side 11 would become 5, not 6.)
-#
-# One pattern comes again and again: convolution, ReLU, which replaces negative values by zero, and
-# batch normalisation [4], which brings each channel to mean 0 and variance 1 over the batch and
-# then scales and shifts it by two learned numbers. Written as a function, it can be read in one
-# glance. (What its `momentum` does, section 5 shows.)
+# Now we slide images to the right. What falls off at one side comes back at the other, so
+# nothing is lost. **Before you run the next two cells:** how many pixels does it take until the
+# linear model is hurt?
+
+# %%
+slid = np.stack([np.roll(truck, pixels, axis=1) for pixels in SHIFTS])
+titles = [f"{pixels} pixels" for pixels in SHIFTS]
+ax = plotting.plot_images(slid, titles, columns=len(SHIFTS), data_name=data.name)
 
 
 # %%
-def conv_block(x, width, name, momentum):
-    """3x3 convolution without padding, then ReLU, then batch normalisation."""
-    x = layers.Conv2D(width, 3, activation="relu", name=f"{name}_conv")(x)
-    return layers.BatchNormalization(momentum=momentum, name=f"{name}_bn")(x)
+def accuracy_when_slid(classify):
+    """Share of the validation images that are classified correctly, for each shift."""
+    moved = [np.roll(data.x_val, pixels, axis=2) for pixels in SHIFTS]
+    return [np.mean(classify(images) == data.y_val) for images in moved]
 
+
+linear_slid = accuracy_when_slid(lambda images: linear.predict(as_rows(images)))
+
+# %%
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+ax.plot(SHIFTS, linear_slid, "o-")
+ax.set(xlabel="pixels to the right", ylabel="validation accuracy", ylim=(0, 0.5))
+ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# Three stages of such blocks, each closed by a pooling layer, which halves the map, and
-# by dropout, which blanks a fifth of the values during training; the source does not state
-# its rates, this one is ours. Two dense layers turn
-# what is left, 128 numbers, into ten *logits*: one a class, any real number, the
-# largest is the prediction. The first layer scales the raw pixels to [0, 1], so that
-# nobody who uses the model can forget it, or do it twice.
+# It goes downhill from the first few pixels on. You never noticed a difference; the model loses a
+# good part of what it knew. Its templates are nailed to their place. A wheel that it has learned
+# at the lower left tells it nothing about a wheel at the lower right.
+#
+# So we want a detector that doesn't care *where* a thing is. Keep this curve in mind. We shall
+# draw it again at the end.
+
+# %% [markdown]
+# ## 2 Look through a small window
+#
+# Here is the idea. Don't look at the whole picture at once. Look at it through a window of
+# 3 × 3 pixels, ask one question about what you see there, write down the answer, and slide the
+# window on by one pixel. Ask the *same* question everywhere.
+#
+# The question is a small grid of numbers, called a **kernel**. Lay it on the patch under the
+# window, multiply number by number, and add everything up:
+#
+# $$ y_{i,j} = \sum_{a=0}^{2} \sum_{b=0}^{2} k_{a,b} \; x_{i+a,\,j+b} $$
+#
+# That is a **convolution**, all of it. In code it is two loops:
 
 
 # %%
-def build_valid_cnn(momentum):
+def convolve(image, kernel):
+    """Slide `kernel` over a grey `image`; one number for each place of the window."""
+    size = len(kernel)
+    height, width = np.array(image.shape) - size + 1
+    return np.array(
+        [
+            [np.sum(kernel * image[i : i + size, j : j + size]) for j in range(width)]
+            for i in range(height)
+        ]
+    )
+
+
+# %% [markdown]
+# What kind of question can nine numbers ask? This kernel has negative numbers on its left and
+# positive ones on its right. On an even patch they cancel out. **Before you run the cell:** which
+# lines of the truck will light up, and which will stay dark?
+
+# %%
+upright = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+grey = truck.mean(axis=-1)
+response = convolve(grey, upright)
+
+
+def show(panels):
+    """Grey pictures side by side, each under its name."""
+    size = {"figsize": (2.8 * len(panels), 2.8), "layout": "constrained"}
+    _, axes = plt.subplots(1, len(panels), squeeze=False, **size)
+    for ax, (title, values) in zip(axes[0], panels.items(), strict=True):
+        ax.imshow(values, cmap="gray")
+        ax.set(title=title, xticks=[], yticks=[])
+    plotting.label_source(axes[0, -1], data.name)
+
+
+show({"a truck": grey, "the kernel": upright, "its answers": np.abs(response)})
+
+# %% [markdown]
+# Upright edges glow: left and right of them, the picture differs. Level edges stay dark, because
+# along a level line both sides look alike. Nine numbers have become a detector of upright edges.
+# Its answers, put side by side, make a new picture, which is called a **feature map**.
+#
+# Is this detector nailed to its place, too? We slide the truck by five pixels and ask again. If
+# the place doesn't matter, the feature map should slide by five pixels, and change in no other
+# way.
+
+# %% tags=["nbval-check-output"]
+moved = np.roll(grey, 5, axis=1)
+difference = convolve(moved, upright)[:, 5:] - response[:, :-5]
+print("largest difference, after sliding back:", np.abs(difference).max())
+
+# %% [markdown]
+# Not the slightest difference. This property is called **translation equivariance**: move the
+# picture, and the answers move along. What a kernel has learned about wheels in one place, it knows
+# about wheels in every place. And it is cheap. The linear model has a weight for each of 3,072
+# numbers and class; a kernel like this one has nine.
+
+# %% [markdown]
+# ## 3 From one kernel to a layer
+#
+# Real images have colours. The three numbers of a pixel, red, green and blue, are its **channels**,
+# and a kernel simply gets a grid for each. Real layers have many kernels. Each makes a
+# feature map of its own, and these maps are the channels of what comes out:
+#
+# $$ y_{i,j,d} = b_d + \sum_{a,\,b,\,c} k_{a,b,c,d} \; x_{i+a,\,j+b,\,c} $$
+#
+# Read it from the right: all channels *c* of the patch count for each new channel *d*, and each new
+# channel gets one number added, its *bias*. Keras calls this layer `Conv2D`. Does it do the same as
+# our two loops? We give it our kernel, and look.
+
+# %% tags=["nbval-check-output"]
+one_kernel = layers.Conv2D(filters=1, kernel_size=3, use_bias=False)
+batch = grey[None, :, :, None].astype("float32")  # one image, one channel
+one_kernel.build(batch.shape)
+one_kernel.set_weights([upright[:, :, None, None].astype("float32")])
+from_keras = np.asarray(one_kernel(batch))[0, :, :, 0]
+print(
+    "map:",
+    from_keras.shape,
+    "same as ours:",
+    np.allclose(from_keras, response, atol=0.01),
+)
+
+# %% [markdown]
+# The map has 30 × 30 places, not 32 × 32, since the window has to stay inside the picture.
+# That is called *valid* padding. With *same* padding, a rim of zeros is put around the picture
+# first, and the map keeps its size. The window can also slide by two pixels at a time, which makes
+# the map half as large; the step is called the **stride**.
+#
+# Why put a convolution on top of a convolution? A window of three pixels sees very little. But the
+# second layer looks at a window of *answers*, and each of them has seen a window of its own. The
+# picture shows one row of pixels, from the side.
+
+# %% jupyter={"source_hidden": true} tags=["hide-input", "diagram"]
+fig, ax = plt.subplots(figsize=(7, 2.6), layout="constrained")
+for level, reach in enumerate((3, 2, 1, 0)):
+    for place in range(-5, 6):
+        seen = abs(place) <= reach
+        if seen and level:
+            for under in (-1, 0, 1):
+                ends = [place, place + under], [level, level - 1]
+                ax.plot(*ends, color="tab:orange", lw=1, zorder=0)
+        color = "tab:orange" if seen else "0.85"
+        size = 0.8 if abs(place) <= 5 - level else 0
+        corner = (place - size / 2, level - 0.13)
+        ax.add_patch(Rectangle(corner, size, 0.26, color=color))
+    text = f"layer {level}: sees {2 * level + 1} pixels" if level else "the pixels"
+    ax.text(6, level, text, va="center")
+ax.set(xlim=(-5.6, 10.5), ylim=(-0.4, 3.4))
+ax.set_axis_off()
+
+# %% [markdown]
+# Follow the lines down. One answer of the third layer rests on seven pixels, though no window is
+# wider than three. This is its **receptive field**. Layers near the input can only see edges and
+# colours. Those above them combine edges to corners and textures, then to wheels, ears and wings.
+
+# %% [markdown]
+# ## 4 Four helpers
+#
+# Convolutions alone don't make a good network. Four small things help them, and each takes
+# one sentence to explain and one picture to see.
+#
+# ### ReLU: why stacking needs a bend
+#
+# Take two convolutions, one on top of the other. Each only multiplies and adds. **Before you run
+# the cell:** can the two together do anything that a single larger kernel can't?
+
+# %% tags=["nbval-check-output"]
+rng = np.random.default_rng(SEED)
+first, second = rng.normal(size=(2, 3, 3))
+twice = convolve(convolve(grey, first), second)
+padded = np.pad(first, 2)
+merged = convolve(padded, second[::-1, ::-1])  # one kernel of 5 x 5
+print("one kernel does the same:", np.allclose(twice, convolve(grey, merged)))
+
+# %% [markdown]
+# They can't. A hundred linear layers are still one linear layer. So between two convolutions we
+# put a bend: **ReLU** replaces every negative number by zero. It turns *how much is there?* into *is
+# it there, and how much?* Without an edge, the answer is nothing, and nothing is passed on.
+#
+# ### Pooling: keep the strongest answer
+#
+# Do you need to know that an edge is at column 17 and not at 18? Hardly. **Max pooling** cuts the map
+# into squares of 2 × 2 and keeps the largest number of each.
+
+# %%
+relu = np.maximum(response, 0)
+pooled = relu[:30, :30].reshape(15, 2, 15, 2).max(axis=(1, 3))
+show({"answers": response, "after ReLU": relu, "after max pooling": pooled})
+
+# %% [markdown]
+# The truck is still there, in a quarter of the numbers. The next layer has less to do, and its
+# windows now cover twice as much of the original picture. And a little shift of the truck often
+# changes nothing at all, because the largest number stays in its square.
+#
+# ### Batch normalisation: keep the numbers in range
+#
+# Networks learn in small groups of images, called **batches**. **Batch normalisation** [2] looks at
+# each channel over the whole batch, subtracts the mean and divides by the standard deviation; then
+# it lets the network choose a scale and an offset of its own. No layer has to adapt to numbers
+# that get ten times larger because the layer before it has learned something.
+
+# %% tags=["diagram"]
+normalise = layers.BatchNormalization()
+large = 40 * rng.normal(size=(128, 4)).astype("float32") + [90, 0, -60, 300]
+small = np.asarray(normalise(large, training=True))
+fig, axes = plt.subplots(1, 2, figsize=(8.5, 2.6), layout="constrained")
+for ax, values, when in zip(axes, (large, small), ("before", "after"), strict=True):
+    for channel in range(4):
+        ax.hist(values[:, channel], bins=20, alpha=0.6)
+    ax.set(title=f"four channels, {when}", xlabel="value", ylabel="values")
+
+# %% [markdown]
+# Four channels that lived far apart now lie on top of each other. When the network is used, there
+# may be no batch, only one image. So the layer also keeps running averages of mean and deviation, and
+# takes those. How fast they forget is set by `momentum`, and section 7 shows why that matters.
+#
+# ### Dropout: don't rely on one answer
+#
+# **Dropout** sets a random part of the numbers to zero, other ones in each training step. The
+# network can't rely on any single feature, so it learns several signs of the same thing.
+# When the network is used, nothing is dropped.
+
+# %%
+drop = layers.Dropout(DROPOUT, seed=SEED)
+tries = [np.asarray(drop(pooled.astype("float32"), training=True)) for _ in range(2)]
+show({"the map": pooled, "one training step": tries[0], "the next": tries[1]})
+
+# %% [markdown]
+# ## 5 Build the network
+#
+# We rebuild the network of a public tutorial [1]. Its pattern comes again and again: convolution,
+# ReLU, batch normalisation. Written as a function, you can read it at a glance.
+
+
+# %%
+def conv_block(x, channels):
+    """A convolution that looks for `channels` things, ReLU, and normalisation."""
+    x = layers.Conv2D(channels, 3, activation="relu")(x)
+    return layers.BatchNormalization(momentum=BN_MOMENTUM)(x)
+
+
+# %% [markdown]
+# Three stages, each with a few such blocks. At the end of each, pooling makes the maps smaller
+# and the number of channels grows: *where* loses detail, *what* gains it. What is left at the
+# end are 128 numbers that describe the image. Two ordinary dense layers turn them into ten **logits**, one
+# for each class. A logit is any number, and the largest one is the network's answer.
+
+
+# %%
+def build_network():
     inputs = keras.Input((32, 32, 3), name="pixels")
-    x = layers.Rescaling(1 / 255, name="scaling")(inputs)
-    x = conv_block(x, 32, "stage1_1", momentum)
-    x = layers.MaxPooling2D(name="stage1_pool")(x)
-    x = layers.Dropout(DROPOUT)(x)
-    x = conv_block(x, 64, "stage2_1", momentum)
-    x = conv_block(x, 64, "stage2_2", momentum)
-    x = layers.MaxPooling2D(padding="same", name="stage2_pool")(x)
-    x = layers.Dropout(DROPOUT)(x)
-    x = conv_block(x, 128, "stage3_1", momentum)
-    x = conv_block(x, 128, "stage3_2", momentum)
-    x = layers.MaxPooling2D(name="stage3_pool")(x)
-    x = layers.Dropout(DROPOUT)(x)
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = conv_block(x, 32)
+    x = layers.Dropout(DROPOUT)(layers.MaxPooling2D()(x))
+    x = conv_block(conv_block(x, 64), 64)
+    x = layers.Dropout(DROPOUT)(layers.MaxPooling2D(padding="same")(x))
+    x = conv_block(conv_block(x, 128), 128)
+    x = layers.Dropout(DROPOUT)(layers.MaxPooling2D()(x))
     x = layers.Flatten()(x)
-    x = layers.Dense(128, activation="relu", name="head_dense")(x)
-    x = layers.Dropout(DROPOUT)(x)
-    logits = layers.Dense(10, name="logits")(x)
-    return keras.Model(inputs, logits, name="valid_cnn")
+    x = layers.Dropout(DROPOUT)(layers.Dense(128, activation="relu")(x))
+    return keras.Model(inputs, layers.Dense(10, name="logits")(x))
 
+
+model = build_network()
 
 # %% [markdown]
-# Is it the published network? Its table names maps with sides 30, 15, 13, 11, 6, 4, 2
-# and 1, and 297,226 parameters, of which 832 are not trained. Ours:
+# The first layer scales the raw pixels to the range from 0 to 1. It is a part of the network, so nobody
+# who uses it can forget it, or do it twice. Here is what we have built. Each block is as high as
+# its maps and as wide as they are many.
 
-# %%
-# NBVAL_CHECK_OUTPUT
-model = build_valid_cnn(BN_MOMENTUM)
-print(f"{'layer':14}{'output':>16}{'parameters':>12}")
+# %% jupyter={"source_hidden": true} tags=["hide-input", "diagram"]
+fig, ax = plt.subplots(figsize=(9, 3), layout="constrained")
+kinds = {"Conv2D": "tab:blue", "MaxPooling2D": "0.7", "Dense": "tab:orange"}
+left = 0
+for layer in [a for a in model.layers if type(a).__name__ in ("InputLayer", *kinds)]:
+    *side, channels = layer.output.shape[1:]
+    height, width = side[0] if side else 1.5, np.sqrt(channels) * 0.9
+    color = kinds.get(type(layer).__name__, "tab:green")
+    ax.add_patch(Rectangle((left, -height / 2), width, height, color=color, alpha=0.8))
+    label = f"{side[0]} × {side[1]}\n× {channels}" if side else str(channels)
+    ax.text(left + width / 2, -18, label, ha="center", va="top", fontsize=7)
+    left += width + 4
+names = {"tab:green": "the image", "tab:blue": "convolution with ReLU"}
+names |= {"0.7": "max pooling", "tab:orange": "dense"}
+for place, (color, name) in zip((0.3, 0.45, 0.71, 0.9), names.items(), strict=True):
+    ax.text(left * place, 15, name, color=color if color != "0.7" else "0.5")
+ax.set(xlim=(-1, left), ylim=(-23, 18), aspect="equal")
+ax.set_axis_off()
+
+# %% [markdown]
+# How many numbers does it have to learn? The table counts them. **Before you look:** which holds
+# more, the convolutions or the dense layers?
+
+# %% tags=["nbval-check-output"]
 for layer in model.layers:
-    if layer.count_params() or "pool" in layer.name:
-        shape = " x ".join(map(str, layer.output.shape[1:]))
-        print(f"{layer.name:14}{shape:>16}{layer.count_params():12,}")
-trained = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-print(f"total {model.count_params():,}, trained {trained:,}")
+    if layer.count_params():
+        print(f"{layer.name:22}{layer.count_params():8,}  {layer.output.shape[1:]}")
+print(f"{'all':22}{model.count_params():8,}")
 
 # %% [markdown]
-# The sides and both counts agree with the published ones. You can check a row by hand:
-# `stage2_1_conv` has 64 filters over 3 × 3 × 32 numbers and a bias each, and
-# 64 × (288 + 1) = 18,496. Batch normalisation has four numbers a channel: a scale and
-# a shift, which are trained, and a moving mean and variance, which are not. The moving
-# ones make the 832 = 2 × (32 + 64 + 64 + 128 + 128).
-#
-# The helper package has the same network, for use elsewhere.
-
-# %% tags=["setup"]
-# NBVAL_CHECK_OUTPUT
-packaged = build_model("valid_cnn")
-print(f"{packaged.count_params():,}")
+# Check one row by hand. The second convolution has 64 kernels over 32 channels. Each kernel is 3 × 3
+# numbers for each channel, and a bias. So it holds 64 · (9 · 32 + 1) numbers. Nearly everything sits
+# in the convolutions of the last stage, where the channels are many. In all, it is fewer numbers than
+# a phone's photograph has pixels, and the same count that the tutorial states [1].
 
 # %% [markdown]
-# ## 3 Train it
+# ## 6 What is a good answer? The loss
 #
-# The loss is cross-entropy: minus the logarithm of the probability that the network gives to the
-# right class. As the network gives logits, the loss has to know (`from_logits=True`): without the
-# flag, Keras takes the logits for probabilities and trains badly, without a word. (A softmax layer
-# *and* the flag draw a warning.) The optimiser is Adam [5], and its learning rate falls along a
-# cosine from its start to 0.
+# Training needs one number that says how wrong the network is. First we turn the ten logits into
+# ten probabilities. **Softmax** makes them positive with the exponential function, and divides by
+# their sum. Then we look only at the probability $p$ of the *right* class. The **cross-entropy** is
+#
+# $$ L = -\log p_{\text{right}}, \qquad p_c = \frac{e^{z_c}}{\sum_k e^{z_k}} $$
+#
+# Sure and right costs nothing. Sure and wrong costs a lot.
+
+
+# %% tags=["diagram"]
+def cross_entropy(logits, label):
+    """How surprised the network is by the right answer."""
+    exponentials = np.exp(logits)
+    return -np.log(exponentials[label] / exponentials.sum())
+
+
+p = np.linspace(0.005, 1, 200)
+fig, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
+ax.plot(p, -np.log(p))
+ax.plot(0.1, np.log(10), "o", color="tab:orange")
+ax.annotate("a guess among ten", (0.1, np.log(10)), (0.16, 2.6))
+ax.set(xlabel="probability given to the right class", ylabel="loss")
+ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+# %% [markdown]
+# Keras has this loss, too. We tell it that it gets logits (`from_logits=True`). Without that word, it
+# would take them for probabilities, and the network would train badly without any complaint.
+# **Before you run the cell:** our network knows nothing yet. What will its loss be? (The orange dot
+# is a hint.)
+
+# %%
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+logits = model.predict(data.x_val[:500], verbose=0)
+labels = data.y_val[:500]
+ours = np.mean([cross_entropy(z, y) for z, y in zip(logits, labels, strict=True)])
+print(f"ours {ours:.3f}, Keras' {float(loss(labels, logits)):.3f}, ", end="")
+print(f"a guess among ten {np.log(10):.3f}")
+
+# %% [markdown]
+# About the loss of a guess. That makes a good first test of any new network: if the loss starts
+# far above this, something is wrong before training has begun.
+
+# %% [markdown]
+# ## 7 Train it
+#
+# Training repeats one step. Take a batch of images. Compute the loss, and its gradient with respect
+# to every weight. Move each weight a little against its gradient. How far is the **learning rate**.
+# When all images have had their turn, in random order, an **epoch** is over.
+#
+# We let the learning rate fall along a cosine: large steps while there is far to go, small ones to
+# settle. The step itself is taken by *Adam* [3], which adapts the size of the step to each weight.
 
 
 # %% tags=["setup"]
-def cosine(peak, epochs, images, batch_size):
-    """A learning rate that falls from `peak` to 0 over all steps of the training."""
-    steps = epochs * (images // batch_size)
-    return keras.optimizers.schedules.CosineDecay(peak, decay_steps=steps)
+def in_batches(images, labels):
+    """Batches in a new random order each epoch."""
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+    dataset = dataset.shuffle(len(images), seed=SEED)
+    return untuned(dataset.batch(BATCH_SIZE, drop_remainder=True))
 
 
-# %% tags=["setup"]
-def compile_with(model, optimizer):
+def compile_with_cosine(network, images, epochs):
+    """Adam, with a rate that falls from its peak to 0 over all steps."""
+    steps = epochs * (images // BATCH_SIZE)
+    rate = keras.optimizers.schedules.CosineDecay(PEAK_RATE, steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss=loss, metrics=["accuracy"])
+    network.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
 
+
+# %% [markdown]
+# (`untuned` switches off a helper of TensorFlow's that would make us wait between epochs. Notebook
+# 06 tells that story.) One line trains. The validation images are only looked at: they tell after
+# each epoch how the network does on images that it has not learned from.
 
 # %%
-rate = cosine(PEAK_RATE, EPOCHS, len(data.x_train), BATCH_SIZE)
-compile_with(model, keras.optimizers.Adam(rate))
-training = batches(data.x_train, data.y_train, BATCH_SIZE, shuffle=True)
-start = time.perf_counter()
+compile_with_cosine(model, len(data.x_train), EPOCHS)
 history = model.fit(
-    training, epochs=EPOCHS, validation_data=validation, shuffle=False, verbose=2
+    in_batches(data.x_train, data.y_train),
+    epochs=EPOCHS,
+    validation_data=(data.x_val, data.y_val),
+    validation_batch_size=500,
+    shuffle=False,  # the dataset does it
+    verbose=2,
 ).history
-seconds = time.perf_counter() - start
-print(f"{seconds:.0f} s in all, {seconds / EPOCHS:.1f} s an epoch with its validation")
-
-# %% [markdown]
-# 76.1 % of the validation images after the last epoch, in 469 seconds, 46.9 an epoch on average;
-# the first ones took 26 to 29 seconds, the last one 115, on a processor shared with others.
-# Logistic regression in notebook 01 took seconds, for 40 %. The source of this network claims
-# about 78 % on the original images [1]; ours are the JPEG copy, which should cost about three
-# points. By the source's settings, a constant rate and batches of
-# 64, it reaches 73.7 % in our hands [1], the mean of five runs. Ours differs in three things at
-# once: larger batches, a rate that falls and batch normalisation's shorter memory; section 5 tries
-# the last two. The last three epochs lie within a third of a point, 76.0 to 76.3 %: as the
-# learning rate reaches 0, the weights settle.
-
-# %% [markdown]
-# ## 4 Read the learning curves
-#
-# Does it still improve? Is there a gap between training and validation?
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-for ax, metric in zip(axes, ("accuracy", "loss"), strict=True):
+fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
     plotting.plot_learning_curves(history, metric, data_name=data.name, ax=ax)
 
 # %% [markdown]
-# At the end the training accuracy still rises a little, the validation accuracy no longer: the
-# learning rate has come down to 0. In the first epoch validation is far *above* training, as it is
-# measured after the epoch and without dropout. In the next three the two are close; from the fifth
-# on it is below, and the gap ends at almost six points. Part of the true gap is hidden by dropout.
-# How large is it, measured alike?
-
-# %%
-unshuffled = batches(data.x_train, data.y_train, batch_size=500)
-train_accuracy = model.evaluate(unshuffled, verbose=0)[1]
-gap = 100 * (train_accuracy - history["val_accuracy"][-1])
-print(f"training images, without dropout: {train_accuracy:.1%}, gap {gap:.1f} points")
-
-# %% [markdown]
-# Twice as large, 11.4 points: 87.5 % of the images that it has learnt from, 76.1 %
-# of others. So the network begins to know its training images by heart. Notebook 03 goes
-# against that.
-
-# %% [markdown]
-# ## 5 What do momentum and a falling rate change?
+# These are **learning curves**, and you will read many of them. Three things to see. In the
+# first epoch, validation is ahead of training. That is no miracle: training accuracy is an average over
+# an epoch in which the network was still learning, and dropout was in its way. Later the training curve
+# overtakes and keeps rising. The gap between the two is what the network knows about *these* images
+# and not about images in general. And at the end the validation curve lies flat, because the learning
+# rate has come down to nearly nothing.
 #
-# With Keras' defaults, Adam at a constant 0.001 and batch normalisation with momentum
-# 0.99, the same network jumps: in each of the five runs of [1], at least one of the ten epochs
-# loses more than two points of validation accuracy, and one loses seven. Which figure you publish
-# depends on when you stop. Two suspects:
+# How large is the gap, if we measure both in the same way, without dropout?
+
+# %%
+gap = {}
+for name in ("train", "val"):
+    images, labels = getattr(data, f"x_{name}"), getattr(data, f"y_{name}")
+    gap[name] = model.evaluate(images, labels, batch_size=500, verbose=0)[1]
+    print(f"{name:6} {gap[name]:.1%}")
+
+# %% [markdown]
+# The network knows its own training images clearly better than others. It has begun to learn them
+# by heart. Notebook 03 is about that.
 #
-# * **The moving averages lag.** During training, batch normalisation [4] uses the mean and
-#   variance of the batch; for validation it uses moving averages of them. Momentum 0.99
-#   averages over the last hundred steps or so, and in that time the weights before the
-#   layer have moved on. Momentum 0.9 looks back over about ten. The averages also start at
-#   mean 0 and variance 1, and it takes hundreds of steps at 0.99 to forget that.
-# * **The last steps are as large as the first.** With a constant learning rate, the
-#   weights keep jumping about; with a falling one, they settle.
+# ### Why do other people's curves jump?
 #
-# An experiment with all four combinations, on fewer images, shows what each of them does. For
-# each we record the validation accuracy after every epoch. The falling rate starts at
-# twice the constant one, so that both make steps of like size on average.
-
-
-# %% tags=["setup"]
-def few_batches(count):
-    """The first images only; trainings of one seed see them in the same new orders."""
-    x, y = data.x_train[:count], data.y_train[:count]
-    return batches(x, y, SMALL_BATCH, shuffle=True)
-
-
-def validation_by_epoch(momentum, rate):
-    """Train on the few images; the validation accuracy after each epoch."""
-    keras.utils.set_random_seed(SEED)
-    candidate = build_valid_cnn(momentum)
-    compile_with(candidate, keras.optimizers.Adam(rate))
-    result = candidate.fit(
-        few_batches(STEADY_IMAGES),
-        epochs=STEADY_EPOCHS,
-        validation_data=validation,
-        shuffle=False,
-        verbose=0,
-    )
-    return result.history["val_accuracy"]
-
+# The author of this network trained it with Keras' defaults: a learning rate that stays as it is, and
+# batch normalisation with a long memory (`momentum` 0.99). We ran that recipe, too, and then a
+# recipe with a falling rate and a short memory. Each line below is one training.
 
 # %%
-falling_rate = cosine(2 * DEFAULT_RATE, STEADY_EPOCHS, STEADY_IMAGES, SMALL_BATCH)
-steadiness = {}
-for momentum in MOMENTA:
-    for name, rate in (("constant", DEFAULT_RATE), ("falling", falling_rate)):
-        label = f"momentum {momentum}, rate {name}"
-        steadiness[label] = validation_by_epoch(momentum, rate)
-
-# %%
-fig, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
-styles = ("o-", "s--", "^-.", "D:")
-for style, (label, accuracies) in zip(styles, steadiness.items(), strict=False):
-    epochs = range(1, STEADY_EPOCHS + 1)
-    ax.plot(epochs, accuracies, style, markersize=4, label=label)
-ax.set(xlabel="epoch", ylabel="validation accuracy")
-ax.grid(alpha=0.3)
-ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-plotting.label_source(ax, data.name)
-
-# %%
-table = pd.DataFrame(steadiness, index=range(1, STEADY_EPOCHS + 1)).T
-table["largest drop"] = np.abs(np.diff(table, axis=1).min(axis=1, initial=0))
-table.style.format("{:.1%}")
+fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
+recipes = {"constant rate, long memory": "valid_cnn"}
+recipes["falling rate, short memory"] = "valid_cnn_tuned"
+for ax, (title, recipe) in zip(axes, recipes.items(), strict=True):
+    for run in load_histories(recipe):
+        curve = run["val_accuracy"]
+        ax.plot(range(1, len(curve) + 1), curve, alpha=0.8)
+    ax.set(title=title, xlabel="epoch", ylim=(0.2, 0.9))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+axes[0].set_ylabel("validation accuracy")
+plotting.label_source(axes[1], f"{data.name}, our ledger")
 
 # %% [markdown]
-# Momentum decides the start and, with it, most of the rest. With momentum 0.99 the first two
-# epochs end at 10 to 11 %, which is guessing, for the moving averages have not arrived, and after
-# six the networks are still behind. Momentum 0.9 gives 36 % at once. The falling rate ends higher
-# with either momentum, by two and by three points, and the best of the four, at 54.1 %, has both
-# changes. The only drop, 0.8 points, is the stock setting's. It showed no larger ones in these six
-# short epochs, as it is still catching up: the experiment explains the slow start and leaves open
-# what makes the runs of [1] jump. These are single runs. The slow start, on so few images, is
-# beyond doubt; the ends would have to be repeated with other seeds.
+# On the left, a curve can lose several points from one epoch to the next and win them back. Which
+# accuracy would you publish? On the right, the curves climb and settle. Two things are at work. Large steps
+# at the end keep the weights jumping. And the averages that normalisation keeps for later use belong
+# to weights of a hundred steps ago, which no longer exist. (The recipe on the right has more improvements. Notebook
+# 05 takes it apart.)
 
 # %% [markdown]
-# ## 6 Other people's choices: an experiment
+# ## 8 Look inside
 #
-# Two further public projects use six convolutions with padding, our `plain_cnn`. One
-# [2] trains it with Adam on pixels scaled to [0, 1]. The other [3] makes three
-# different choices: z-scores instead of [0, 1], the RMSprop optimiser, and an L2
-# penalty on the convolutions' kernels. Its author reports about 81 % with augmentation
-# and more epochs than we spend here; the question is what each choice changes.
+# Nobody told the first layer what to look for. Training has chosen its 32 kernels. Each is a tiny
+# picture of 3 × 3 pixels: what it would like to see. Beside them, the ten templates of the linear
+# model.
+
+
+# %%
+def as_pictures(weights):
+    """Grey is zero; each picture is stretched to its own largest weight."""
+    return 0.5 + 0.5 * weights / np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
+
+
+convolutions = [a for a in model.layers if isinstance(a, layers.Conv2D)]
+kernels = np.moveaxis(convolutions[0].get_weights()[0], -1, 0)
+templates = as_pictures(linear.coef_.reshape(10, 32, 32, 3))
+fig, axes = plt.subplots(2, 1, figsize=(8, 3.8), layout="constrained")
+sheet = as_pictures(kernels).reshape(2, 16, 3, 3, 3)
+sheet = np.pad(sheet, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)], constant_values=1)
+axes[0].imshow(sheet.transpose(0, 2, 1, 3, 4).reshape(8, 64, 3))
+axes[1].imshow(np.concatenate(templates, axis=1))
+names = "what the 32 kernels look for", f"the linear model's templates ({data.name})"
+for ax, name in zip(axes, names, strict=True):
+    ax.set_title(name, fontsize=9)
+    ax.set_axis_off()
+
+# %% [markdown]
+# Look for our upright edge: a kernel that is dark on one side and bright on the other. You will find
+# several like it, in different directions, and others that go from one colour to another, blue to
+# orange for instance. A few ask for a single colour. Edges and colours: the same alphabet shows up in
+# the first layer of nearly every network that learns from photographs, and in the visual
+# cortex of cats [4]. Beside it, each template tries to be a whole truck or a whole frog at once.
 #
-# First the cost. With padding, the maps stay large, and so does the work.
-
-
-# %% tags=["setup"]
-# NBVAL_CHECK_OUTPUT
-def count_multiplications(model):
-    """Multiplications for one image: outputs times window size, in convolutions."""
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, layers.Conv2D):
-            height, width = layer.output.shape[1:3]
-            total += height * width * int(np.prod(layer.kernel.shape))
-    return total
-
-
-for name in ("valid_cnn", "plain_cnn"):
-    work = count_multiplications(build_model(name)) / 1e6
-    parameters = build_model(name).count_params()
-    print(f"{name}: {parameters:,} parameters, {work:.1f} million multiplications")
-
-# %% [markdown]
-# Nearly the same number of parameters, but almost four times the multiplications an
-# image: parameters are not cost. So we test the choices on few images and with
-# several seeds each, adding them one by one, each optimiser at one learning rate.
+# What does the network make of our truck? We cut it open and look at the feature maps of each
+# stage.
 
 # %%
-statistics = cifar10.channel_statistics(data.x_train)
-adam = keras.optimizers.Adam
-rmsprop = keras.optimizers.RMSprop
-choices = {
-    "as [2]: [0, 1], Adam": ({}, adam),
-    "+ z-scores": ({"statistics": statistics}, adam),
-    "+ RMSprop": ({"statistics": statistics}, rmsprop),
-    "+ L2, as [3]": ({"statistics": statistics, "l2": L2}, rmsprop),
-}
+stages = [convolutions[0].output, convolutions[2].output, convolutions[4].output]
+inside = keras.Model(model.input, stages)
+maps = [np.asarray(stage)[0] for stage in inside(truck[None])]
 
-
-# %%
-def outcome(seed, options, optimizer):
-    """Validation accuracy of one short training."""
-    keras.utils.set_random_seed(seed)
-    candidate = build_model("plain_cnn", **options)
-    rate = cosine(DEFAULT_RATE, CHOICE_EPOCHS, CHOICE_IMAGES, SMALL_BATCH)
-    compile_with(candidate, optimizer(rate))
-    few = few_batches(CHOICE_IMAGES)
-    candidate.fit(few, epochs=CHOICE_EPOCHS, shuffle=False, verbose=0)
-    return candidate.evaluate(validation, verbose=0)[1]
-
-
-# %%
-start = time.perf_counter()
-outcomes = {
-    label: [outcome(seed, *choice) for seed in CHOICE_SEEDS]
-    for label, choice in list(choices.items())[:CHOICES]
-}
-runs = len(outcomes) * len(CHOICE_SEEDS)
-print(f"{runs} runs in {time.perf_counter() - start:.0f} s")
+fig, axes = plt.subplots(3, 9, figsize=(9, 3.2), layout="constrained")
+for row, (stage, axs) in enumerate(zip(maps, axes, strict=True), start=1):
+    strongest = np.argsort(-stage.max(axis=(0, 1)))[:8]
+    axs[0].imshow(truck)
+    axs[0].set_ylabel(f"stage {row}\n{stage.shape[0]} × {stage.shape[1]}", fontsize=8)
+    for ax, channel in zip(axs[1:], strongest, strict=True):
+        ax.imshow(stage[:, :, channel], cmap="gray")
+for ax in axes.flat:
+    ax.set(xticks=[], yticks=[])
+plotting.label_source(axes[-1, -1], data.name)
 
 # %% [markdown]
-# All runs see the same images, and those of one seed see them in the same order and start from
-# weights drawn alike, so we compare seed by seed: the difference to the first row, its mean, and
-# how far the 95 % interval reaches to either side (Student's t over the seeds). All are trained
-# without augmentation, with our falling rate and with momentum 0.9 in batch normalisation, unlike
-# at the sources.
-
-# %%
-results = pd.DataFrame(outcomes, index=[f"seed {s}" for s in CHOICE_SEEDS]).T
-gains = (results - results.iloc[0]).iloc[1:]
-intervals = [evaluation.mean_interval(row) for row in gains.to_numpy()]
-results["mean"] = results.mean(axis=1)
-results["gain over [2]"] = gains.mean(axis=1)
-results.loc[gains.index, "±"] = [interval.reach for interval in intervals]
-results.style.format("{:.1%}", na_rep="–")
+# In the first row you recognise the truck: edges, bright areas, the sky. In the second, the maps are
+# coarser, and each lights up at certain parts only. In the last one there is no picture left. A map of
+# 2 × 2 places says whether its thing is there, and roughly where. From row to row the network trades
+# *where* for *what*, until 128 numbers are enough to tell a truck from a ship.
 
 # %% [markdown]
-# At this small budget none of the three rows can be told from the first: z-scores alone, −0.6 ±
-# 1.0 points; with RMSprop, 0.6 ± 1.6; with the L2 penalty as well, 0.6 ± 3.1. Three seeds say little,
-# so the intervals are wide. Against the row above it RMSprop gains by every seed, about a point,
-# but that is a comparison picked after looking. Look also at the single seeds: all three choices
-# together lose half a point by seed 0 and gain two by seed 1. Whoever had tried one seed could
-# have told either story. After 60 epochs, where the source stops, the order may be another. What
-# the table does say: none of the three choices is worth ten points at this budget, and one run
-# cannot rank them.
-
-# %% [markdown]
-# ## 7 Open the test set, once
+# ## 9 How good is it?
 #
-# All choices are made: the network of section 3, after its last epoch. Not after its
-# best epoch on the test set, which would be choosing by the test set, and flatter.
+# Until now we judged by the validation images. We looked at them while we decided things, so they are no
+# longer quite fair. The test images have decided nothing. We open them now, when everything is
+# decided, and take the network after its last epoch, whatever it is.
 
 # %%
-x_test, y_test = cifar10.load_cifar10_test(limit=TEST_LIMIT)
-logits = model.predict(batches(x_test, y_test, batch_size=500), verbose=0)
-probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+x_test, y_test = load_cifar10_test(limit=TEST_LIMIT)
+probabilities = evaluation.predict_probabilities(model, x_test)
 y_pred = probabilities.argmax(axis=1)
-result = evaluation.accuracy_interval(y_test, y_pred)
-print(f"test accuracy on {data.name}: {result}")
-assert result.low > 0.05 and probabilities.shape == (len(y_test), 10)
-
-# %% [markdown]
-# 77.4 %, and with 10,000 test images the interval reaches from 76.6 to 78.2. The validation
-# images, half as many, said 76.1 %, give or take a good point, so that the difference may be
-# chance. They did take part in a choice, that of rate and momentum, before this notebook was
-# written; with few candidates, the advantage that this gives them is small, and here it does not
-# show. Only the test images took part in none. The interval is for other test images; another seed
-# would move the figure, too. The claim of about 78 % [1] is of original images and other settings,
-# so that the two figures being close says little.
-
-# %%
-evaluation.classification_table(y_test, y_pred, CLASS_NAMES).style.format(
-    {"precision": "{:.1%}", "recall": "{:.1%}", "f1": "{:.1%}"}
+print("test accuracy:", evaluation.accuracy_interval(y_test, y_pred))
+print(
+    "linear model: ",
+    evaluation.accuracy_interval(y_test, linear.predict(as_rows(x_test))),
 )
 
 # %% [markdown]
-# The mean hides a spread of almost thirty points. Ships have a recall of 89.3 %, cats 59.8 %.
-# Precision tells the other side: of the images called *cat*, 60.8 % are cats. Vehicles are easy,
-# but for airplanes, which are behind frogs and horses; cats, dogs and birds are hard. Which are
-# confused with which?
+# Twice what the linear model gets right. The interval tells how far the figure could be off because these
+# 10,000 images are a sample.
+#
+# One number hides a lot. The **confusion matrix** shows which class is taken for which. A row is a
+# true class, a column is what the network said. We hide the diagonal, the right answers, because the
+# mistakes are what we want to see. **Before you run the cell:** which pair will stand out?
 
 # %%
 display = plotting.plot_confusion_matrix(
-    y_test, y_pred, class_names=CLASS_NAMES, data_name=data.name
+    y_test,
+    y_pred,
+    class_names=CLASS_NAMES,
+    hide_diagonal=True,
+    data_name=data.name,
 )
 
 # %% [markdown]
-# Rows are true classes. 18 % of the dogs are called cats and 12 % of the cats dogs, the two
-# largest confusions; 10 % of the birds become deer. Automobiles and trucks are exchanged in 7 and
-# 5 %, airplanes are called ships in 7 %. Most mistakes stay among the animals or among the
-# vehicles; birds called airplanes, 7 %, are the main exception. Unlike the average colours of
-# notebook 01, the network knows that an automobile is no bird.
+# Cats and dogs, in both directions. Look at the two blocks. Animals are taken for animals, and vehicles
+# for vehicles: an automobile for a truck, an airplane for a ship. The exception that remains is the
+# sky, where birds and airplanes meet. In notebook 01 the averages of classes were close when their
+# *colours* were alike. This network goes by shapes: it no longer thinks that an automobile is close to a
+# bird.
+#
+# Now the mistakes that it was most sure of.
 
 # %%
 ax = plotting.plot_mistakes(
@@ -523,139 +661,200 @@ ax = plotting.plot_mistakes(
 )
 
 # %% [markdown]
-# The surest mistakes. Some are sensible: a white van for a truck, an airplane low over dark
-# water for a ship. One is not the network's: the first image shows a frog, and the
-# label says cat. Being sure and wrong now and then is no fault, though: of predictions made
-# with 99 %, one in a hundred should be wrong. Is it more?
+# Go through them one by one. In some you will side with the network: notebook 01 warned you about
+# labels. Some are hard for anyone at this size. And some are plainly silly.
+#
+# To be sure and wrong is no crime if it happens as rarely as announced. Of all answers given with 90 %
+# confidence, one in ten *should* be wrong. Is the network as good as its word?
 
 # %%
 confidence = probabilities.max(axis=1)
-for low, high in ((0.99, 1.01), (0.9, 0.99), (0.5, 0.9)):
-    chosen = (confidence >= low) & (confidence < high)
-    right = y_pred[chosen] == y_test[chosen]
-    sureness = f"{len(right):5,} images at {confidence[chosen].mean():.1%}"
-    print(f"{sureness}: {right.mean():.1%} right, {np.sum(~right):,} wrong")
-error = evaluation.expected_calibration_error(y_test, probabilities)
-print(f"expected calibration error: {100 * error:.1f} points")
+edges = np.array([0.2, 0.4, 0.6, 0.8, 0.9, 1.0])
+bins = np.digitize(confidence, edges[1:-1])
+said = np.array([confidence[bins == b].mean() for b in range(5) if (bins == b).any()])
+was = np.array(
+    [(y_pred == y_test)[bins == b].mean() for b in range(5) if (bins == b).any()]
+)
+
+fig, ax = plt.subplots(figsize=(4, 3.6), layout="constrained")
+ax.plot([0, 1], [0, 1], "--", color="0.6")
+ax.plot(said, was, "o-")
+ax.annotate("as good as its word", (0.52, 0.55), color="0.4", rotation=42)
+ax.set(xlabel="how sure it said it was", ylabel="how often it was right")
+for axis in (ax.xaxis, ax.yaxis):
+    axis.set_major_formatter(PercentFormatter(1, decimals=0))
+plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# It is. For the 2,759 images at 99 % and more, 99.8 % were stated on average, so five or six
-# should be wrong; thirty are, most of which are shown above. Lower down the network is surer than
-# it should be by five and eight points, and by 4.5 on average over all images. Its probabilities
-# tell which predictions to trust more; as they stand, they promise too much.
+# The curve runs below the line: the network promises too much. Its confidence still tells which
+# answers to trust more, but not how much. Notebook 07 shows how to mend that with a single number.
+#
+# ## 10 Slide the truck again
+#
+# We began with a truck that moved. Here is the curve once more, now with our network.
+
+# %%
+network_slid = accuracy_when_slid(
+    lambda images: evaluation.predict_probabilities(model, images).argmax(axis=1)
+)
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+for name, curve in (("linear model", linear_slid), ("our network", network_slid)):
+    kept = np.array(curve) / curve[0]
+    ax.plot(SHIFTS, kept, "o-")
+    ax.annotate(name, (SHIFTS[-1], kept[-1]), (6, 0), textcoords="offset points")
+ax.set(
+    xlabel="pixels to the right", ylabel="share of its accuracy kept", xlim=(0, 10.5)
+)
+ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+plotting.label_source(ax, data.name)
+
+# %% [markdown]
+# For small shifts the network loses next to nothing, where the linear model is already in trouble. It isn't
+# immune. Padding, pooling and the dense layers at the end do care about the place, and a shift of a
+# quarter of the picture tears it apart at the edge. But the reason why it is better at trucks is the reason why
+# it is better at moved trucks: it knows a wheel wherever it is.
 
 # %% [markdown]
 # ## Check your understanding
 #
-# **1.** Why does training accuracy come out *below* validation accuracy in the first
-# epochs?
+# **1.** Two networks have the same number of parameters. Do they take equally long to train?
 #
-# <details><summary>Answer</summary>Training accuracy is averaged over an epoch in
-# which the network was still getting better, and it is measured with dropout at work.
-# Validation comes at the end of the epoch, without dropout.</details>
+# <details><summary>Answer</summary>No. A convolution uses its kernel once for every place of
+# the map. A few weights on a large map mean a lot of multiplications.</details>
 #
-# **2.** Two networks have the same number of parameters. Do they take equally long to
-# train?
+# **2.** You add a softmax layer at the end and leave `from_logits=True`. What happens?
 #
-# <details><summary>Answer</summary>No. A convolution uses its weights once for every
-# position of its map; large maps mean many multiplications with few weights.</details>
+# <details><summary>Answer</summary>Softmax is applied twice. Its outputs lie between 0 and 1, so the
+# second one makes them nearly equal: the loss can't get small, and training is slow. Keras warns of
+# the layer that ends in softmax, but not of one that you wrote yourself.</details>
 #
-# **3.** Somebody trains 50 epochs, takes the best test accuracy of them all and calls
-# it the result. What is wrong?
+# **3.** Somebody trains 50 epochs, takes the best *test* accuracy of them all and reports it. What is
+# wrong?
 #
-# <details><summary>Answer</summary>The test set has chosen the epoch, so the figure is
-# the maximum of fifty noisy ones and too high. Choose on the validation images, or
-# take the last epoch.</details>
+# <details><summary>Answer</summary>The test images have chosen the epoch. The largest of fifty noisy
+# figures is too high. Choose by the validation images, or take the last epoch.</details>
 
 # %% [markdown]
-# ## Summary
+# ## How far to trust this
 #
-# | network | validation | test, 95 % interval | parameters | epochs | seconds | device | seeds |
-# |---|---|---|---|---|---|---|---|
-# | `valid_cnn` | 76.1 % | 77.4 % (76.6 to 78.2) | 297,226 | 10 | 469 | 2 cores | 1 |
-# | `plain_cnn`, 2,560 images | 41.0 % | not opened | 309,290 | 3 | 14 a run | 2 cores | 3 |
-# | the same, choices of [3] | 41.6 % | not opened | 309,290 | 3 | 14 a run | 2 cores | 3 |
+# > This was one training. Another seed moves its accuracy by some tenths of a point, and on a GPU or
+# > another processor you will see other digits than we did. The validation images have taken part in the choice
+# > of learning rate and momentum, so trust the test accuracy. The two recipes in section 7 differ in
+# > more than rate and memory. Dropout rates are ours, since the tutorial does not state its own. And
+# > test images that resemble training images flatter every figure a little, as notebook 01 showed.
+
+# %% [markdown]
+# ## Three takeaways
 #
-# All on `cifar10-q75`, last epoch. Count multiplications as well as parameters. Keep batch
-# normalisation's memory short where an epoch has few steps, or the first ones look like guessing,
-# and end with small steps. Compare choices over several seeds. Open the test set once.
+# * A convolution asks one small question everywhere. That is why it fits pictures: what it learns in one
+#   place, it knows in all places.
+# * Nobody designs the kernels. Training finds edges and colours first, and builds everything else on
+#   them.
+# * Judge a network by images that decided nothing, look at its mistakes one by one, and don't take its
+#   confidence at its word.
+
+# %%
+print(f"{'network':14}{'parameters':>12}{'validation':>12}{'test':>8}")
+for name, count, kept, predicted in (
+    ("linear", linear.coef_.size + 10, linear_slid[0], linear.predict(as_rows(x_test))),
+    ("convolutional", model.count_params(), gap["val"], y_pred),
+):
+    print(f"{name:14}{count:12,}{kept:12.1%}{np.mean(predicted == y_test):8.1%}")
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell for your answer and one that checks it. Solutions, executed:
+# The check below each answer tells you the first case that fails, and a hint. Solutions, executed:
 # [solutions to 02](solutions/02_baseline_cnn.ipynb).
 
 # %% [markdown]
-# **Exercise 1 ★** Write `conv_parameters(kernel, channels, filters)`, the number of
-# parameters of a convolution with `filters` square windows of side `kernel` over a map
-# of `channels` channels, biases included.
+# **Exercise 1 ★** Write `map_side(side, kernel, stride)`: how many places a window of `kernel` pixels has along
+# a picture of `side` pixels, if it slides by `stride` and has to stay inside.
 
 
 # %% tags=["answer-1"]
-def conv_parameters(kernel, channels, filters):
+def map_side(side, kernel, stride):
     return None  # your answer: a whole number
 
 
 # %% tags=["check-1"]
-cases = [(1, 3, 8), (3, 32, 64), (5, 3, 16), (7, 64, 10)]
-tried = [layers.Conv2D(filters, kernel) for kernel, _, filters in cases]
-for layer, (_, channels, _) in zip(tried, cases, strict=True):
-    layer.build((None, 32, 32, channels))
-answers = [conv_parameters(*case) for case in cases]
-solved = answers == [layer.count_params() for layer in tried]
-print("Exercise 1:", "solved" if solved else "not solved yet")
+cases = [((32, 3, 1), 30), ((32, 2, 2), 16), ((32, 3, 2), 15), ((7, 7, 3), 1)]
+check_answer(1, map_side, cases, "How far can the window's first pixel go?")
 
 # %% [markdown]
-# **Exercise 2 ★★** Adam's first steps are large, since its averages have seen few
-# gradients. Write `warm_cosine(peak, warm_steps, steps)`, a learning rate that rises
-# from 0 to `peak` over the first `warm_steps` steps and then falls along a cosine to 0
-# at step `steps`. (Read the documentation of `CosineDecay` to the end.)
+# **Why?** The network ends with dense layers on a map of 1 × 1. Feed it an image of 64 × 64 pixels, and
+# it refuses. Yet a convolution doesn't care how large its picture is. What refuses, and how would you
+# change the network so that it takes both?
+#
+# <details><summary>Answer</summary>The dense layer refuses: it has one weight for each number that comes out of
+# <code>Flatten</code>, and a larger image gives more of them. Put a pooling over the whole map in place of
+# <code>Flatten</code>, such as <code>GlobalAveragePooling2D</code>: it gives one number for each channel, for maps of any size.
+# The networks of notebooks 04 and 05 do that.</details>
+
+# %% [markdown]
+# **Exercise 2 ★★** Write `level_edges()`: a kernel of 3 × 3 numbers that answers to *level* edges, bright above dark,
+# and is silent on even areas and on upright edges. Then look at the truck with it:
+# `show({"level edges": convolve(grey, level_edges())})`.
 
 
 # %% tags=["answer-2"]
-def warm_cosine(peak, warm_steps, steps):
-    return None  # your answer: a schedule of keras.optimizers.schedules
+def level_edges():
+    return None  # your answer: an array of 3 x 3 numbers
 
 
 # %% tags=["check-2"]
-schedule = warm_cosine(0.01, 10, 110)
-rates = [] if schedule is None else [float(schedule(s)) for s in (0, 5, 10, 60, 110)]
-solved = len(rates) == 5 and np.allclose(rates, [0, 0.005, 0.01, 0.005, 0], atol=1e-6)
-print("Exercise 2:", "solved" if solved else "not solved yet")
+def judge_kernel(kernel):
+    picture = np.zeros((7, 7))
+    if np.shape(kernel) != (3, 3):
+        return f"it should have the shape (3, 3), not {np.shape(kernel)}"
+    kernel = np.asarray(kernel)
+    if abs(np.sum(kernel)) > 1e-6:
+        return "it answers to an even area"
+    picture[:, :3] = 1  # bright on the left
+    if not np.allclose([np.sum(kernel * picture[:3, j : j + 3]) for j in range(5)], 0):
+        return "it answers to an upright edge"
+    picture = picture.T  # bright above
+    if np.sum(kernel * picture[1:4, :3]) <= 0:
+        return "its answer to bright above dark is not positive"
+    return None
+
+
+check_answer(2, level_edges, [((), judge_kernel)], "Turn the upright kernel.")
 
 # %% [markdown]
-# **Exercise 3 ★★★** Build a network of at most 100,000 parameters and 8 million
-# multiplications in convolutions (`Conv2D`) that takes raw pixels and returns logits. Train it
-# with the images, epochs, seeds and falling rate of section 6 and Adam. Does it beat the rows
-# of that table, whose network has three times the parameters and five times the
-# multiplications? (The cell below checks size and outputs; the accuracy is yours to judge.)
+# **Exercise 3 ★★★ An open challenge.** Build a network with at most 100,000 parameters, a third of ours, and train
+# it with the same `in_batches` and `compile_with_cosine` for the same ten epochs. Can it beat ours on the validation
+# images? The check only looks at its form; the accuracy is yours to measure. Our best is in the
+# solutions.
 
 
 # %% tags=["answer-3"]
-def build_small_cnn():
-    return None  # your answer: an uncompiled keras.Model
+def build_small_network():
+    return None  # your answer: a keras.Model, not compiled
 
 
 # %% tags=["check-3"]
-small = build_small_cnn()
-solved = getattr(small, "built", False) and small.count_params() <= 100_000
-solved = solved and 0 < count_multiplications(small) <= 8_000_000
-if solved:
-    outputs = small.predict(data.x_val[:100], verbose=0)
-    sums_to_one = np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
-    solved = outputs.shape == (100, 10) and not sums_to_one
-print("Exercise 3:", "solved" if solved else "not solved yet")
+def judge_network(network):
+    if not isinstance(network, keras.Model):
+        return f"it should be a keras.Model, not {network!r}"
+    if network.count_params() > 100_000:
+        return f"it has {network.count_params():,} parameters"
+    outputs = network.predict(np.zeros((2, 32, 32, 3), "uint8"), verbose=0)
+    if outputs.shape != (2, 10):
+        return f"it gives {outputs.shape} for two images, not (2, 10)"
+    return "softmax is in it" if np.allclose(outputs.sum(axis=1), 1) else None
+
+
+check_answer(3, build_small_network, [((), judge_network)], "End in Dense(10).")
 
 # %% [markdown]
 # ## References
 #
-# 1. s3 in [the ledger](../results/README.md), which calls its sources s0 to s4 and sets their claims beside
-#    our measurements on the original images. Those quoted here were on the copy.
-# 2. s0 there: the claim section of the source is empty.
-# 3. s1 there: ≈ 81 %, a later edition 81.94 %.
-# 4. S. Ioffe and C. Szegedy, [Batch Normalization](https://arxiv.org/abs/1502.03167), 2015.
-# 5. D. Kingma and J. Ba, [Adam](https://arxiv.org/abs/1412.6980), 2014.
+# 1. s3 in [the ledger](../results/README.md), which quotes the table of layers of this public tutorial, its claim, and what its
+#    own recipe reaches in our hands.
+# 2. S. Ioffe and C. Szegedy, [Batch Normalization](https://arxiv.org/abs/1502.03167), 2015.
+# 3. D. Kingma and J. Ba, [Adam: A Method for Stochastic Optimization](https://arxiv.org/abs/1412.6980), 2014.
+# 4. D. Hubel and T. Wiesel, [Receptive Fields of Single Neurones in the Cat's Striate Cortex](https://doi.org/10.1113/jphysiol.1959.sp006308), 1959.
 #
 # **Previous:** [01 · Explore the dataset](01_explore_the_dataset.ipynb) ·
 # **Next:** [03 · Data augmentation](03_data_augmentation.ipynb)
