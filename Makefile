@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: tutorial test data notebooks results lab lint clean
+.PHONY: tutorial test data notebooks results repository lab lint clean
 .DEFAULT_GOAL := tutorial
 
 tutorial: $(READY)  ## run the series on few images, and keep it as HTML
@@ -22,6 +22,9 @@ notebooks: $(READY)  ## run the series in full, in place (some 45 minutes on two
 
 results: $(READY)  ## render the README's tables and figures/ from the ledger
 	@$(BIN)/python -m cifar_utils results
+
+repository:  ## make repository URL=https://github.com/you/yours: the address, wherever it stands
+	@$(PYTHON) .ci/repository "$(URL)"
 
 lab: $(READY)
 	@$(BIN)/jupyter lab notebooks

@@ -1,6 +1,9 @@
 """The README's commands exist and its links lead somewhere."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +31,7 @@ def test_local_links_lead_to_files(page):
 @pytest.mark.parametrize("page", PAGES[:2])
 def test_make_commands_are_targets(page):
     targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.M))
-    named = set(re.findall(r"\bmake ([a-z]+)\b(?=[`\n ])", text(page)))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)\b", text(page), re.M))
     assert named and named <= targets
 
 
@@ -93,3 +96,35 @@ def test_python_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```python\n(.*?)```", text(page), re.S):
         exec(compile(block, page, "exec"), {})
+
+
+def test_one_command_changes_the_repositorys_address_everywhere(tmp_path):
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a checkout")
+    for name in tracked.stdout.splitlines():
+        if (ROOT / name).is_file() and (ROOT / name).suffix in (
+            ".md",
+            ".py",
+            ".toml",
+            ".cff",
+            ".ipynb",
+        ):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+
+    def run(*arguments):
+        return subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
+
+    run("git", "init", "-q"), run("git", "add", ".")
+    command = sys.executable, ROOT / ".ci" / "repository"
+    assert "Expected URL=https://github.com/OWNER/NAME" in run(*command, "ftp://there").stderr
+    assert run(*command, "https://github.com/you/yours.git").returncode == 0
+    addresses = set()
+    for path in tmp_path.rglob("*.*"):
+        if path.suffix in (".md", ".cff", ".ipynb", ".toml") and ".git" not in path.parts:
+            addresses |= set(
+                re.findall(r"github\.com/([\w.-]+/yours|cifar10-[\w./-]*)", path.read_text())
+            )
+    assert addresses == {"you/yours"}
+    assert "/github/you/yours/blob/main/" in (tmp_path / "README.md").read_text()
