@@ -209,9 +209,9 @@ def _alike(result: Any, right: Any) -> bool:
 
 def _in_short(value: Any) -> str:
     """A value as a sentence can hold it: large arrays by their shape."""
-    shape = np.shape(value) if hasattr(value, "shape") else ()
+    shape = tuple(getattr(value, "shape", ()))
     if not shape:
         return repr(value.item() if isinstance(value, np.generic) else value)
-    if np.prod(shape) <= 8:
+    if None not in shape and np.prod(shape) <= 8:
         return str(np.asarray(value).tolist())
-    return f"an array of shape {tuple(shape)}"
+    return f"an array of shape {shape}"

@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -130,6 +131,16 @@ def test_an_answer_is_told_its_first_failing_case_and_a_hint(answer, told, capsy
     said = capsys.readouterr().out
     assert re.match(f"Exercise 7: (not solved yet\\. )?.*{told}", said), said
     assert (told == "solved") == ("not solved" not in said)
+
+
+def test_an_answer_is_tried_on_what_has_no_values_yet(capsys):
+    symbol = types.SimpleNamespace(shape=(None, 8))  # as keras.Input gives
+    check_answer(2, lambda x: None, [((symbol,), lambda result: "it is None")], "Think.")
+    said = capsys.readouterr().out
+    assert (
+        said
+        == "Exercise 2: not solved yet. With (an array of shape (None, 8)), it is None. Think.\n"
+    )
 
 
 def test_an_answer_may_differ_by_rounding_alone(capsys):

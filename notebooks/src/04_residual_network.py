@@ -43,11 +43,11 @@ from keras import layers
 from matplotlib.ticker import PercentFormatter
 
 from cifar_utils import evaluation, plotting
-from cifar_utils.data import CLASS_NAMES, load_cifar10, load_cifar10_test
+from cifar_utils.data import load_cifar10, load_cifar10_test
 from cifar_utils.fast.pipeline import untuned
 from cifar_utils.models import build_model
 from cifar_utils.operations import operations
-from cifar_utils.pretrained import TRAINED, load_histories, load_trained
+from cifar_utils.training import RECIPES
 
 # %% [markdown]
 # ## Settings
@@ -64,10 +64,11 @@ PEAK_RATE = 0.1
 DEPTHS = (8, 20)
 BLOCKS = 12  # untrained blocks that a picture is sent through
 PROBE = 128  # images that show the gradients
+PROBE_DEPTHS = (20, 56)
 GRID = 13  # points along each side of a landscape
 REACH = 1.0  # how far a landscape goes, as a multiple of the weights
 LANDSCAPE_IMAGES = 256
-TRUCK = 10
+TRUCK = 18
 
 # %% [markdown]
 # ## 1 Deeper is worse?
@@ -159,7 +160,8 @@ def draw_losses(runs, style, ax):
         if seed == SEEDS[0]:
             where = (EPOCHS, history["loss"][-1])
             text = f" {depth} layers"
-            ax.annotate(text, where, color=colors[depth], va="center")
+            side = "bottom" if depth == DEPTHS[0] else "top"
+            ax.annotate(text, where, color=colors[depth], va=side)
     ax.set(xlabel="epoch", ylabel="training loss", xlim=(0.8, EPOCHS * 1.3))
 
 
@@ -185,12 +187,13 @@ plotting.label_source(ax, data.name)
 
 # %%
 def send_through(block, count):
-    """What one channel shows after 0, 4, 8, … untrained blocks."""
+    """The picture after 0, 4, 8, … untrained blocks: the mean of all channels."""
     keras.utils.set_random_seed(SEED)
-    x = inputs = keras.Input((32, 32, 3))
-    stages = [x := layers.Rescaling(1 / 64, offset=-2)(x)]
+    inputs = keras.Input((32, 32, 3))
+    stages = [layers.Rescaling(1 / 64, offset=-2)(inputs)]
+    x = layers.ReLU()(conv_bn(stages[0], 16))
     for i in range(count):
-        x = block(x, 3)
+        x = block(x, 16)
         if (i + 1) % 4 == 0:
             stages.append(x)
     maps = keras.Model(inputs, stages)(truck[None])
@@ -218,7 +221,7 @@ draw_stages({"plain": send_through(plain_block, BLOCKS)})
 
 # %% [markdown]
 # After a few blocks the truck is gone. Each block stirs the picture a little more. The last layers get
-# soup, and they have to learn from soup. To "do nothing", a block would need very special
+# soup, and have to learn from soup. To "do nothing", a block would need very special
 # kernels: a one in the middle of the right channel and zeros everywhere else. Random weights are nowhere near.
 
 # %% [markdown]
@@ -324,26 +327,26 @@ def gradient_by_layer(block, depth, seed):
 
 
 # %%
-fig, ax = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
-for name, block, color in (
-    ("plain", plain_block, "tab:blue"),
-    ("residual", residual_block, "tab:green"),
-):
-    for seed in SEEDS:
-        lengths = gradient_by_layer(block, max(DEPTHS), seed)
-        ax.plot(range(1, len(lengths) + 1), lengths, "o-", ms=3, color=color)
-    ax.annotate(f" {name}", (len(lengths), lengths[-1]), color=color, va="center")
-ax.set(xlabel="convolution, from the input", ylabel="gradient / kernel", yscale="log")
-ax.set(xlim=(0, len(lengths) * 1.2))
-plotting.label_source(ax, data.name)
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained", sharey=True)
+kinds = ("plain", plain_block, "tab:blue"), ("residual", residual_block, "tab:green")
+for ax, depth in zip(axes, PROBE_DEPTHS, strict=True):
+    for name, block, color in kinds:
+        for seed in SEEDS:
+            lengths = gradient_by_layer(block, depth, seed)
+            ax.plot(range(1, depth), lengths, "o-", ms=2, color=color)
+        ax.annotate(f" {name}", (depth - 1, lengths[-1]), color=color, va="center")
+    ax.set(title=f"{depth} layers", xlabel="convolution, from the input", yscale="log")
+    ax.set_xlim(0, 1.25 * depth)
+axes[0].set_ylabel("gradient / kernel")
+plotting.label_source(axes[1], data.name)
 
 # %% [markdown]
-# In the plain network the lengths differ wildly from one end to the other. There is one learning rate
-# for all of them. What is right for one layer makes another jump, or stand still. With shortcuts
-# the curve is much flatter: all layers can learn at the same speed.
+# In the plain network the gradients grow on their way to the input, and the deeper it is, the more: at 56 layers the
+# first kernels get gradients that are thousands of times as long as the last ones'. There is one learning rate for all
+# of them. What is right for one layer throws another one about, or leaves it standing. With shortcuts, the curves are
+# much flatter. All layers can learn at the same speed.
 #
-# (You will often read that gradients *vanish* without shortcuts. Look at the picture: with batch normalisation they don't.
-# They lose their balance.)
+# (You will often read that without shortcuts gradients *vanish*. With batch normalisation, they explode.)
 
 # %% [markdown]
 # ## 5 Does it work?
@@ -395,6 +398,9 @@ def random_direction(network, rng):
 
 def landscape(network):
     """The loss on a grid around the trained weights."""
+    weights = network.get_weights()
+    network = keras.models.clone_model(network)  # the original stays as it is
+    network.set_weights(weights)
     rng = np.random.default_rng(SEED)
     here = [np.asarray(w).copy() for w in network.trainable_weights]
     first, second = random_direction(network, rng), random_direction(network, rng)
@@ -426,69 +432,46 @@ fig.colorbar(shown, ax=axes, label="loss", ticks=range(6))
 plotting.label_source(axes[1], data.name)
 
 # %% [markdown]
-# The white dot is where training stopped.
+# The white dot is where training stopped. Dark is low. With shortcuts it lies in a deep, round bowl: from wherever you
+# look, the slopes lead down to it. Without them there is only a shallow dent, high up. The ground is flat, and a step tells
+# you little about where to go. (At twenty layers both are smooth. The inventors of these pictures show much deeper
+# networks, where the left one turns into a mountain range [2].)
 
 # %% [markdown]
-# ## 7 Trained until it wins
+# ## 7 Does it see better, too?
 #
-# So far we trained for minutes on few images, to understand. What does a residual network reach when it is
-# trained in earnest? That takes longer than we want to wait here. So we look at how such a training
-# went, and load the network that came out of it. Its rival is the best that we have so far: the
-# network of notebook 02, trained by the same recipe.
-
-# %%
-rivals = {"residual_cnn": "residual network", "valid_cnn": "notebook 02's network"}
-fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-for network, color in zip(rivals, ("tab:green", "tab:blue"), strict=True):
-    accuracy = load_histories(TRAINED[network].recipe)[0]["val_accuracy"]
-    ax.plot(range(1, len(accuracy) + 1), accuracy, color=color)
-    end = (len(accuracy), accuracy[-1])
-    ax.annotate(f" {rivals[network]}", end, color=color, va="center")
-ax.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.4, 1), xlim=(0, 45))
-ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-plotting.label_source(ax, f"{data.name}, our ledger")
-
-# %% [markdown]
-# (The first half of the residual network's epochs shows the images at half their size, which costs a quarter. The
-# step in the middle is where they become whole. Notebook 05 explains.)
-#
-# Everything is decided, so we open the test images.
+# A lower training loss is not yet a better network. So here is the last question, for images that none of the networks has
+# seen. Everything is decided, and we open the test set.
 
 # %%
 x_test, y_test = load_cifar10_test(limit=TEST_LIMIT)
-answers = {}
-for network, name in rivals.items():
-    probabilities = evaluation.predict_probabilities(load_trained(network), x_test)
-    answers[network] = probabilities.argmax(axis=1)
-    accuracy = evaluation.accuracy_interval(y_test, answers[network])
-    print(f"{name:22} {accuracy}")
+accuracies = {}
+for name, runs in (("plain", plain), ("residual", residual)):
+    for (depth, _), (network, _) in runs.items():
+        probabilities = evaluation.predict_probabilities(network, x_test)
+        right = np.mean(probabilities.argmax(axis=1) == y_test)
+        accuracies.setdefault(f"{name}, {depth} layers", []).append(right)
+
+fig, ax = plt.subplots(figsize=(6.5, 2.6), layout="constrained")
+for row, (name, values) in enumerate(accuracies.items()):
+    color = "tab:green" if "residual" in name else "tab:blue"
+    ax.barh(row, np.mean(values), color=color, alpha=0.4)
+    ax.plot(values, [row] * len(values), "o", color=color)
+ax.set(yticks=range(len(accuracies)), yticklabels=accuracies, xlabel="test accuracy")
+ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+ax.invert_yaxis()
+plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# The residual network wins, and by far more than the intervals. No network before it in this series comes
-# near. What exactly does it see better? Here are the mistakes of both, class by class.
-
-# %%
-fig, ax = plt.subplots(figsize=(7.5, 3), layout="constrained")
-for shift, (network, name) in zip((-0.2, 0.2), rivals.items(), strict=True):
-    wrong = [np.mean(answers[network][y_test == c] != c) for c in range(10)]
-    ax.bar(np.arange(10) + shift, wrong, 0.4, label=name)
-ax.set(xticks=range(10), ylabel="wrong")
-ax.set_xticklabels(CLASS_NAMES, rotation=30)
-ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-ax.legend()
-plotting.label_source(ax, data.name, above=True)
-
-# %% [markdown]
-# It makes fewer mistakes in every class. But the *shape* of the two is the same: cats are hardest for both, then
-# dogs and birds. Shortcuts have not made cats easy. They have made training work so well that the network gets
-# further with everything.
+# Each dot is one training. Without shortcuts, twelve more layers cost many points. With them, they cost nothing or pay
+# off, after only a few minutes and on few images. Longer trainings widen the lead: the inventors went on to more than a
+# hundred layers, and each time deeper was better [1].
 
 # %% [markdown]
 # ## 8 Wide instead of deep
 #
-# The network that we just loaded is not one of our family. It comes from a public tutorial [3], and it is a
-# variant that you will meet often: few blocks, but many channels. Three things are different. Can you find
-# them?
+# Not every residual network is deep. This is the block of a public tutorial [3], and you will meet its like often: few
+# blocks, but many channels. Three things are different from ours. Can you find them?
 
 
 # %%
@@ -511,45 +494,26 @@ def wide_block(x, channels):
 # it would. And what does width cost?
 
 # %%
-costs = {}
-for name in ("resnet20", "valid_cnn", "residual_cnn"):
+for name in ("resnet20", "residual_cnn", "valid_cnn"):
     network = build_model(name)
-    work = sum(operations(network, TRAINED["valid_cnn"].recipe, images=50_000).values())
-    costs[name] = work / 50_000 / 10
+    recipe = RECIPES[name]
+    work = sum(operations(network, recipe, images=50_000).values())
+    million = work / 50_000 / recipe.epochs / 1e6
     print(f"{name:13}{network.count_params():10,} parameters, ", end="")
-    print(f"{costs[name] / 1e6:6.0f} million operations for each image and step")
+    print(f"{million:6,.0f} million operations for each image and epoch")
 
 # %% [markdown]
-# (`resnet20` is our family at twenty layers, as the package has it.) A convolution's cost grows with the channels that
-# come in *times* the channels that go out. Four times as many channels cost sixteen times as much.
+# (`resnet20` is our family at twenty layers, `residual_cnn` the tutorial's network, and `valid_cnn` that of notebook
+# 02.) A convolution's cost grows with the channels that come in *times* the channels that go out. Four times as many
+# channels cost sixteen times as much.
 #
 # ## 9 Which should I choose?
 #
-# Here are all networks that come trained with this package. To the right, training costs more. Up, the network is
-# right more often.
-
-# %%
-fig, ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
-for network, about in TRAINED.items():
-    model = build_model(network, **about.options)
-    cost = sum(operations(model, about.recipe, images=45_000).values()) / 1e15
-    ours = "tab:green" if network == "residual_cnn" else "0.4"
-    ax.plot(cost, about.test_accuracy, "o", color=ours)
-    ax.annotate(f" {network}", (cost, about.test_accuracy), va="center", color=ours)
-ax.set(
-    xlabel="operations of the training (PFLOP)", ylabel="test accuracy", xscale="log"
-)
-ax.set(xlim=(0.015, 5))
-ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-plotting.label_source(ax, data.name)
-
-# %% [markdown]
-# * **For a quick first result,** take `valid_cnn`. It costs next to nothing.
-# * **For more than a handful of layers,** take shortcuts. They cost nothing and they decide whether it trains.
-# * **For the best network so far,** take `residual_cnn`, and pay for it.
+# * **For a quick first result,** take the network of notebook 02. It costs next to nothing.
+# * **For more than a handful of layers,** take shortcuts. They cost nothing, and they decide whether it trains.
+# * **For accuracy at any price,** take a residual network, make it wide, and train it long.
 #
-# And look at the two points that start with *fast*. They are neither deep nor wide, and they have no shortcuts at all. One of them gets
-# where the residual network gets, for a fraction of the cost. How? That is notebook 05.
+# Any price? Notebook 05 asks how much of that price is really needed.
 
 # %% [markdown]
 # ## Check your understanding
@@ -574,10 +538,10 @@ plotting.label_source(ax, data.name)
 # ## How far to trust this
 #
 # > Sections 1 and 5 are short trainings on few images, two seeds each, by one recipe at one learning rate. They show the effect, not
-# > its size in long trainings; the inventors' paper does that, at depths up to a thousand layers [1]. The
-# > gradients are of one batch before the first step. A landscape is a slice through two random directions out of
-# > hundreds of thousands, and another pair would look a little different. The networks of sections 7 and 9 are one
-# > run each, on 45,000 images, chosen by validation images, after their last epoch.
+# > its size in long trainings; the inventors' paper does that [1]. The gradients are of one batch before the first
+# > step. A landscape is a slice through two random directions out of hundreds of thousands, and another pair would look a
+# > little different. The test accuracies are of minutes of training on few images, so compare them with one another
+# > only.
 
 # %% [markdown]
 # ## Three takeaways
@@ -588,10 +552,12 @@ plotting.label_source(ax, data.name)
 # * Depth, width and cost are three different things. Compare networks by what they cost.
 
 # %%
-print(f"{'network':24}{'parameters':>12}{'test':>8}")
-for network, name in rivals.items():
-    count = build_model(network).count_params()
-    print(f"{name:24}{count:12,}{np.mean(answers[network] == y_test):8.1%}")
+print(f"{'network':20}{'training loss':>15}{'test':>8}   (means)")
+for name, runs in (("plain", plain), ("residual", residual)):
+    for depth in DEPTHS:
+        losses = [runs[depth, seed][1]["loss"][-1] for seed in SEEDS]
+        label = f"{name}, {depth} layers"
+        print(f"{label:20}{np.mean(losses):15.2f}{np.mean(accuracies[label]):8.1%}")
 
 # %% [markdown]
 # ## Exercises
@@ -640,30 +606,22 @@ def free_block(x, channels):
 
 # %% tags=["check-2"]
 def judge_block(outputs):
-    inputs, maps = (
-        keras.Input((8, 8, 16)),
-        keras.random.normal((2, 8, 8, 16), seed=SEED),
-    )
-    outputs = free_block(inputs, 16)
     if outputs is None or tuple(outputs.shape) != (None, 8, 8, 16):
         return f"it should give the shape of x, not {getattr(outputs, 'shape', None)}"
-    block = keras.Model(inputs, outputs)
-    kinds = [type(layer).__name__ for layer in block.layers]
-    if kinds.count("Conv2D") != 2 or kinds.count("BatchNormalization") != 2:
-        return "it should have two convolutions and two normalisations"
+    block = keras.Model(x_in, outputs)
+    convolutions = [a for a in block.layers if isinstance(a, layers.Conv2D)]
+    if len(convolutions) != 2:
+        return f"it has {len(convolutions)} convolutions, not two"
+    maps = keras.random.normal((2, 8, 8, 16), seed=SEED)
     if np.allclose(block(maps), maps):
         return "it does nothing from the start"
-    last = [a for a in block.layers if isinstance(a, layers.Conv2D)][-1]
-    last.set_weights([0 * w for w in last.get_weights()])
+    convolutions[-1].set_weights([0 * w for w in convolutions[-1].get_weights()])
     same = np.allclose(block(maps), maps, atol=1e-4)
-    return (
-        None
-        if same
-        else "with a last convolution of zeros, x is not passed on as it is"
-    )
+    return None if same else "x does not pass it when the last kernel is zero"
 
 
-check_answer(2, free_block, [((keras.Input((8, 8, 16)), 16), judge_block)], "x + F(x).")
+x_in = keras.Input((8, 8, 16))
+check_answer(2, free_block, [((x_in, 16), judge_block)], "Nothing may follow the sum.")
 
 # %% [markdown]
 # **Exercise 3 ★★★ An open challenge.** Change `residual_block` as you like (or use your `free_block`, or another width) and train twenty

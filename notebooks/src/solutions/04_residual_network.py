@@ -35,5 +35,5 @@ def better_block(x, channels, stride=1):
 
 # %%
 for name, block in (("residual", residual_block), ("starts as identity", better_block)):
-    losses = [fit(block, max(DEPTHS), seed)[1]["loss"][-1] for seed in SEEDS]
-    print(f"{name:19} training loss at the end: {np.round(losses, 2)}")
+    loss = fit(block, max(DEPTHS), SEED)[1]["loss"][-1]
+    print(f"{name:19} training loss at the end: {loss:.2f}")
