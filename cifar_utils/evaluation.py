@@ -318,7 +318,7 @@ def fit_temperature(y_true: np.ndarray, probabilities: np.ndarray) -> float:
 
     Dividing logits by a number above 1 makes a classifier less sure of everything, below 1
     surer, and changes none of its predictions. This is the number with the least negative
-    log-likelihood. Taught in notebook 02.
+    log-likelihood.
 
     Parameters
     ----------

@@ -16,6 +16,8 @@ COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense
 def operations(model: keras.Model, recipe: Recipe | str, images: int = 50_000) -> dict[str, int]:
     """Floating-point operations of a training by a recipe, for each layer that has a kernel.
 
+    Taught in notebook 06.
+
     Counted are the convolutions and dense layers, a multiplication and an addition as two
     operations: forwards, and backwards what the training needs of the gradients. The
     gradient of a kernel costs as much as the way forwards, unless it is frozen, and so does

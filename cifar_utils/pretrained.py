@@ -61,7 +61,7 @@ TRAINED: Mapping[str, Trained] = MappingProxyType(
 
 
 def load_trained(name: str) -> keras.Model:
-    """A network that is trained already. Taught in notebook 08.
+    """A network that is trained already. Taught in notebook 05.
 
     Parameters
     ----------

@@ -164,7 +164,7 @@ TWINS: Mapping[type, type] = {
 
 
 def accelerate(model: keras.Model, twins: Mapping[type, type] = TWINS) -> keras.Model:
-    """A twin of a model that trains faster, and shares its weights. Taught in notebook 05.
+    """A twin of a model that trains faster, and shares its weights. Taught in notebook 06.
 
     Slow layers are exchanged for faster ones with equal outputs, gradients and statistics,
     up to rounding; all others are in both models. Train the twin, and the model has

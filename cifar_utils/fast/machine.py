@@ -95,7 +95,7 @@ def best_precision() -> str:
     precision: bfloat16 on processors and on CUDA GPUs from Ampere on, float16 on older
     ones. Processors that can compute in bfloat16 may yet be slower in it. It takes a
     fraction of a second; the answer is remembered in the package's cache, for this
-    machine and this version of the backend. Taught in notebook 05.
+    machine and this version of the backend. Taught in notebook 06.
 
     Returns
     -------

@@ -143,7 +143,7 @@ class LookaheadSGD(keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable("cifar_utils")
 class Muon(LookaheadSGD):
-    """Steps of equal size in all directions, for the kernels of convolutions.
+    """Steps of equal size in all directions, for convolutions. Taught in notebook 05.
 
     A kernel is a matrix that turns windows into features. Its gradient is strong in a few
     directions and weak in most. Muon takes the step of momentum SGD and makes all its

@@ -67,7 +67,7 @@ def validation_input(images: np.ndarray, targets: np.ndarray) -> dict:
 
 
 def untuned(dataset):
-    """Switch off the autotuner of a ``tf.data`` pipeline. Taught in notebook 05.
+    """Switch off the autotuner of a ``tf.data`` pipeline. Taught in notebook 06.
 
     Taking down an autotuned pipeline waits for the tuner to wake up, which it does after
     twice as long each time: at the end of a training it can be minutes. ``fit`` on

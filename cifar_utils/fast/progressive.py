@@ -9,7 +9,7 @@ WHOLE = IMAGE_SHAPE[0]  # pixels a side of CIFAR-10's images
 
 
 def at_side(model: keras.Model, side: int, *, share: bool = True) -> keras.Model:
-    """A network as it is, for smaller images.
+    """A network as it is, for smaller images. Taught in notebook 05.
 
     A ``Flatten`` layer is given as many values as before, by repeating pixels of its map.
 

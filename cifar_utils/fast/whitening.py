@@ -10,7 +10,7 @@ EPSILON = 5e-4  # added to the eigenvalues: the weakest patterns are mostly nois
 
 
 def initialize(model: keras.Model, images: np.ndarray) -> None:
-    """Give a network's convolutions weights to start from, in place.
+    """Give a network's convolutions weights to start from, in place. Taught in notebook 05.
 
     The first convolution becomes a whitening one: its filters are the principal
     components of the images' patches, strongest first, each divided by its standard
