@@ -199,8 +199,8 @@ def check_answer(
 
 def _alike(result: Any, right: Any) -> bool:
     """Whether a result is the right one, but for rounding."""
-    if isinstance(right, str) or result is None:
-        return bool(result == right)
+    if result is None or right is None or isinstance(right, str):
+        return result is right or (isinstance(right, str) and result == right)
     result, right = np.asarray(result), np.asarray(right)
     if result.dtype.kind not in "biuf":
         return False

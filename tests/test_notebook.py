@@ -148,6 +148,7 @@ def test_an_answer_may_differ_by_rounding_alone(capsys):
     check_answer(1, double, [((values,), [0.2, 0.4])], "")
     check_answer(1, double, [((values,), [0.2, 0.41])], "")
     check_answer(1, double, [((values,), [[0.2, 0.4]])], "")
+    check_answer(1, lambda _: None, [((values,), np.ones(2))], "")
     lines = capsys.readouterr().out.splitlines()
-    assert [line.startswith("Exercise 1: solved") for line in lines] == [True, False, False]
+    assert [line.startswith("Exercise 1: solved") for line in lines] == [True, False, False, False]
     assert "should be [0.2, 0.41]" in lines[1]
