@@ -19,8 +19,8 @@
 # batch normalisation, and the part of [03](03_data_augmentation.ipynb) about flips and crops.
 # It helps to know what a singular value is; a picture will remind you.
 #
-# **Runtime** 16 minutes on two processor cores: eight for the ladder of section 11, six for the
-# network of section 12, the rest next to nothing.
+# **Runtime** 17 minutes on two processor cores: eight for the ladder of section 11, seven for the
+# networks of section 12, the rest next to nothing.
 
 # %% [markdown]
 # ## Setup
@@ -86,12 +86,13 @@ print(data)
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 # @title Two helpers for drawing
 ORANGE, BLUE, GREEN = "#d55e00", "#0072b2", "#009e73"
+plt.rcParams["font.size"] = 9
 
 
-def panels(count=1, height=2.6, source=None, **options):
+def panels(count=1, height=2.4, source=None, **options):
     """Axes side by side; `source` is the name of their data, such as data.name."""
     options = {"layout": "constrained", "squeeze": False} | options
-    _, axes = plt.subplots(1, count, figsize=(9, height), **options)
+    _, axes = plt.subplots(1, count, figsize=(8, height), **options)
     for ax in axes[0]:
         ax.spines[["top", "right"]].set_visible(False)
     label_source(axes[0, -1], source)
@@ -170,7 +171,7 @@ def descend(rates, walks=300):
 def draw_bowl(ax, path, title, colour, last=20):
     """A walk through the bowl, from above, its last steps in black."""
     x, y = np.meshgrid(np.linspace(-4.6, 1.6, 80), np.linspace(-2, 3.4, 80))
-    ax.contour(x, y, x**2 + 3 * y**2, levels=np.geomspace(0.1, 40, 9), colors="0.8")
+    ax.contour(x, y, x**2 + 3 * y**2, levels=np.geomspace(0.3, 30, 6), colors="0.8")
     ax.plot(*path.T, "o-", color=colour, markersize=2.5, linewidth=0.8, alpha=0.5)
     ax.plot(*path[-last:].T, "ko", markersize=3)
     ax.set(title=title, xticks=[], yticks=[])
@@ -288,7 +289,8 @@ def untrained(calm=True, side=32):
     options = {"statistics": (mean, std), "activation": "silu"}
     network = build_model("fast_cnn", input_shape=(side, side, 3), **options)
     if calm:
-        whitening.initialize(network, data.x_train[:5_000, :side, :side])
+        corners = data.x_train[:5_000, :side, :side]  # to take the patches from
+        whitening.initialize(network, corners)
     return network
 
 
@@ -298,10 +300,10 @@ first_loss = float(cross_entropy(labels, untrained().predict_on_batch(images)))
 print(f"first loss {first_loss:.2f}, ln 10 = {np.log(10):.2f}")
 
 # %% [markdown]
-# To get there, our network divides its logits by nine. What if it did the opposite?
-# **Before you run the cell:** it trains the network for 60 steps, on images of a quarter of
-# the size, once as it is and once with logits ninety times as large. Will the loud one simply unlearn
-# its first opinions, and catch up?
+# To get there, our network divides its logits by nine. What if it did the opposite? **Before you
+# run the cell:** it trains the network for 60 steps, on images of a quarter of the size, once as it
+# is and once with logits ninety times as large. Will the loud one simply unlearn its first
+# opinions, and catch up?
 
 
 # %%
@@ -320,8 +322,8 @@ def first_steps(louder, steps=60):
 
 (ax,) = panels(height=2.3, source=data.name)
 losses = {"shouting": first_steps(90), "calm": first_steps(1)}
-draw_lines(ax, losses, yscale="log", xlabel="step", ylabel="loss of the batch")
 ax.axhline(np.log(10), color="0.5", linestyle="--")
+draw_lines(ax, losses, yscale="log", xlabel="step", ylabel="loss of the batch")
 
 # %% [markdown]
 # At first it gets worse! The gradient grows with the logits, so that the step that should unsay a
@@ -342,9 +344,9 @@ for ax, calm, title in zip(axes, (False, True), ("random", "identities"), strict
     ax.set(title=title, xlabel="filter", ylabel="channel", xticks=[], yticks=[])
 
 # %% [markdown]
-# A random layer stirs its input, and the next one stirs the stirred. Layers of identities hand
-# the whitened image on as it is, and learn what to add to it. If this reminds you of the
-# shortcuts in [notebook 04](04_residual_network.ipynb): it is the same thought, put into the weights.
+# A random layer stirs its input, and the next one stirs the stirred. Layers of identities hand the
+# whitened image on as it is, and learn what to add to it. If this reminds you of the shortcuts in
+# [notebook 04](04_residual_network.ipynb): it is the same thought, put into the weights.
 #
 # ## 5 How sure is sure enough?
 #
@@ -381,23 +383,23 @@ for name, share, colour in (("valid_cnn", 0.1, GREEN), ("fast_cnn", 0.2, BLUE)):
     largest = predict_probabilities(load_trained(name), data.x_val).max(axis=1)
     right.hist(largest, np.linspace(0, 1, 41), color=colour, histtype="step")
     right.axvline(smoothed(share)[0], color=colour, linestyle="--", linewidth=1)
-left.set(title="targets", xlabel="class", xticks=range(10))
-middle.set(title="loss above its minimum", xlabel="probability", ylim=(0, 3))
-right.set(title="how sure two networks are", xlabel="largest probability")
+_ = left.set(title="targets", xlabel="class", xticks=range(10))
+_ = middle.set(title="loss above its minimum", xlabel="probability", ylim=(0, 3))
+_ = right.set(title="how sure two networks are", xlabel="largest probability")
 
 # %% [markdown]
 # In the middle, the hard target's loss falls all the way to probability 1. The smoothed one has a
 # bottom, and beyond it, being surer *costs*. On the right, two trained networks obey, one smoothed
-# by 0.1 (green), one by 0.2 (blue): each piles up its answers close to its target, the dashed line. They pay when you ask them how
-# sure they are, as they say 80 % where they are right far more often. (One number mends
-# that, a *temperature*, by which the logits are divided.) What they gain is calm: nothing drives the logits
-# to grow for ever.
+# by 0.1 (green), one by 0.2 (blue): each piles up its answers close to its target, the dashed line.
+# They pay when you ask them how sure they are, as they say 80 % where they are right far more
+# often. (One number mends that, a *temperature*, by which the logits are divided.) What they gain
+# is calm: nothing drives the logits to grow for ever.
 #
 # ## 6 What should a network forget?
 #
 # Weights that no longer help should fade. **Weight decay** takes a small share off each weight at
-# every step. One way is a penalty, which adds $\lambda w$ to the gradient. The **decoupled** way [4]
-# leaves the gradient alone, and makes two lines of it:
+# every step. One way is a penalty, which adds $\lambda w$ to the gradient. The **decoupled** way
+# [4] leaves the gradient alone, and makes two lines of it:
 #
 # $$ w \leftarrow w - \eta \cdot \text{step}(\text{gradient}) \qquad\qquad w \leftarrow w - \eta \lambda w $$
 #
@@ -427,11 +429,12 @@ for ax, decoupled in zip(axes, (False, True), strict=True):
     title = "decoupled" if decoupled else "in the gradient"
     draw_lines(ax, lines, title=title, xlabel="step")
 axes[1].texts[0].set_y(0.27)  # or it would lie under the other
-axes[0].set_ylabel("weight, on average")
+_ = axes[0].set_ylabel("weight, on average")
 
 # %% [markdown]
-# Inside the gradient, the quiet weights vanish at once and the loud ones hardly notice. Decoupled,
-# both fade by the same law; the two lines are one. So every optimiser in this series decays on a line of its own.
+# Inside the gradient, the quiet weights soon vanish and the loud ones hardly notice. Decoupled,
+# both fade by the same law; the two lines are one. So every optimiser in this series decays on a
+# line of its own.
 #
 # ## 7 In which direction should a step go?
 #
@@ -465,8 +468,8 @@ send_circle_through({"a circle": np.eye(2), "through the gradient": shrunk})
 # **Muon** asks: what if we kept the ellipse's directions and made its axes equal, so that
 # it is a circle again? That is called *orthogonalising*. It takes no more than products of
 # matrices, by the **Newton–Schulz** iteration. The idea in one number: between 0 and 1,
-# $1.5\,s - 0.5\,s^3$ is larger than $s$, and 1 stays 1. Do it again and again, and every $s$ climbs to
-# 1. For matrices, the same polynomial does this to all singular values at once:
+# $1.5\,s - 0.5\,s^3$ is larger than $s$, and 1 stays 1. Do it again, and $s$ climbs further.
+# For matrices, the same polynomial does this to all singular values at once:
 #
 # $$ X \;\leftarrow\; 1.5\,X - 0.5\,(X X^\top) X $$
 
@@ -516,7 +519,7 @@ draw_lines(left, learn(lambda gradient: gradient), title="gradient descent")
 muon_steps = learn(lambda gradient: 0.06 * newton_schulz(gradient, 3, **MUON))
 draw_lines(right, muon_steps, title="Muon", xlabel="step")
 right.texts[1].set_y(0.13)  # clear of the other
-left.set(xlabel="step", ylabel="error along an axis")
+_ = left.set(xlabel="step", ylabel="error along an axis")
 
 # %% [markdown]
 # Gradient descent is done with the loud direction at once, and would need hundreds of steps for
@@ -540,20 +543,20 @@ steps = {"gradient": gradient, "Muon": newton_schulz(gradient, 3, **MUON)}
 (ax,) = panels(height=2.4, source=data.name)
 values = {name: np.linalg.svd(step, compute_uv=False) for name, step in steps.items()}
 draw_lines(ax, {name: v / v[0] for name, v in values.items()}, yscale="log")
-ax.set(xlabel="direction, loudest first", ylabel="of the loudest")
+_ = ax.set(xlabel="direction, loudest first", ylabel="of the loudest")
 
 # %% [markdown]
-# A few directions are loud, and most are far behind: along the plain gradient, nearly the whole
-# step goes into a handful of them. After three rounds of Newton–Schulz, all 128 take part.
-# Biases, normalisation and the last layer are left to SGD: they are no such matrices, or small ones.
+# A few directions are loud, and most are far behind: along the plain gradient, about ten of the 128
+# make up most of the step. After three rounds of Newton–Schulz, all of them take part. Biases,
+# normalisation and the last layer are left to SGD: they are no such matrices, or small ones.
 #
 # ## 8 Must the last step be the best?
 #
-# Back to the bowl. At a constant rate the walk jumps about the bottom. But the *middle* of all those
-# places is close to it! So keep two sets of weights: fast ones that walk, and slow ones that follow.
-# Every few steps the slow ones move part of the way to the fast ones, and the walk goes on from
-# there. This is **lookahead** [6]. Ours lets the slow weights hold back more and more towards the
-# end [1]:
+# Back to the bowl. At a constant rate the walk jumps about the bottom. But the *middle* of all
+# those places is close to it! So keep two sets of weights: fast ones that walk, and slow ones that
+# follow. Every few steps the slow ones move part of the way to the fast ones, and the walk goes on
+# from there. This is **lookahead** [6]. Ours lets the slow weights hold back more and more towards
+# the end [1]:
 
 
 # %%
@@ -624,8 +627,8 @@ label_source(ax, data.name)
 # ## 10 Is one look enough?
 #
 # A mirrored cat is a cat. So is a cat one pixel to the left. The network was trained to know this,
-# but it doesn't quite: ask it about an image, its mirror image, and both shifted a little, and you get
-# slightly different answers. Average them, and the accidents cancel [1].
+# but it doesn't quite: ask it about an image, its mirror image, and both shifted a little, and you
+# get slightly different answers. Average them, and the accidents cancel [1].
 
 
 # %%
@@ -644,9 +647,8 @@ names = ("as it is", "mirrored", "down right", "mirrored", "up left", "mirrored"
 titles = [f"{name}: {p:.0%}" for name, p in zip(names, truth[pick], strict=True)]
 ax = plot_images(views[pick], titles, columns=6, data_name=data.name)
 average = truth[pick] @ [1 / 4, 1 / 4, 1 / 8, 1 / 8, 1 / 8, 1 / 8]
-print(
-    f"how sure it is of {data.class_names[data.y_val[pick]]}: {average:.0%} on average"
-)
+label = data.class_names[data.y_val[pick]]
+print(f"how sure it is of the right class, {label}: {average:.0%} on average")
 
 # %% [markdown]
 # To your eye these six are one picture. The network's probability for the right class, above each,
@@ -665,11 +667,10 @@ print(
 x_few, y_few = data.x_train[:LADDER_IMAGES], data.y_train[:LADDER_IMAGES]
 few = replace(data, x_train=x_few, y_train=y_few)
 ours = RECIPES["fast_cnn"].with_batch_size(LADDER_BATCH)
-ours = replace(ours, epochs=LADDER_EPOCHS, whitening_epochs=0)
 plain = replace(
-    ours, optimizer="adam", learning_rate=1e-3, schedule="constant", weight_decay=0,
-    offset_rate=1, label_smoothing=0, normalization="unit", initialization="random",
-    augmentation=(), sides=((1.0, LADDER_SIDE),)
+    ours, epochs=LADDER_EPOCHS, optimizer="adam", learning_rate=1e-3, weight_decay=0,
+    schedule="constant", offset_rate=1, label_smoothing=0, normalization="unit",
+    initialization="random", whitening_epochs=0, augmentation=(), sides=((1, LADDER_SIDE),)
 )  # fmt: skip
 
 # %%
@@ -718,30 +719,30 @@ for row, (accuracies, cost) in enumerate(results.values()):
     below = accuracies
 gains.axvline(0, color="0.5")
 bars.set_yticks(range(len(results)), list(results))
-bars.set(title="validation accuracy", xlim=(0.1, 0.9))
-gains.set(title="gain over the rung below")
+bars.set(title="validation accuracy", xlim=(0.1, 0.85), xticks=(0.1, 0.3, 0.5, 0.7))
+gains.set(title="gain over the rung below", xticks=(-0.03, 0, 0.03, 0.06))
 costs.set(title="10¹² operations")
 for ax in (bars, gains):
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 # %% [markdown]
 # Read the middle panel. A rung helps *clearly* if all of its dots lie to the right of the line, and
-# farther from it than from each other. **The falling rate and whitening** are worth more than all
-# the rest together. **Muon** helps, and so do **crop and flip**.
+# farther from it than from each other. Four rungs do, each by several points: the **triangle**,
+# **whitening with identities**, **Muon**, and **crop and flip**.
 #
-# **Smoothing** can't be told from nothing here: its dots lie about the line. **Small images first** gain no
-# accuracy, but look at the right panel: they save a quarter of the operations. That
-# pays if you spend it again, on more epochs. And **averaging** adds nothing to a rate that
-# falls, just as the bowl foretold.
+# **Smoothing** can't be told from nothing at this budget: its dots touch the line. **Small images
+# first** cost a little accuracy, and the right panel shows what they buy: a fifth of the
+# operations, which you can spend again on more epochs. And **averaging** adds nothing to a rate
+# that falls already, as the bowl foretold; `fast_cnn`'s recipe does without.
 #
 # ## 12 All together
 #
-# Now the real thing: all images, twelve epochs, and a network made to learn quickly. `fast_cnn` is a
-# small version of Jordan's [1]: the whitening layer, three stages of two convolutions around a
-# pooling, the largest value of every map, a linear layer. Its recipe is this notebook as a list. The
-# kernels go by Muon, which also keeps their norm fixed, so that decay is left with the last layer;
-# `offset_rate` lets the offsets of batch normalisation learn faster than the rest [1]; SiLU is a
-# ReLU with a soft knee. Train it. It takes some six minutes.
+# Now the real thing: all images, twelve epochs, and a network made to learn quickly. `fast_cnn` is
+# a small version of Jordan's [1]: the whitening layer, three stages of two convolutions around a
+# pooling, the largest value of every map, a linear layer. Its recipe is this notebook as a list.
+# The kernels go by Muon, which also keeps their norm fixed, so that decay is left with the last
+# layer; `offset_rate` lets the offsets of batch normalisation learn faster than the rest [1]; SiLU
+# is a ReLU with a soft knee. Train it. It takes some six minutes.
 
 # %%
 recipe = RECIPES["fast_cnn"].with_batch_size(BATCH_SIZE)
@@ -756,16 +757,17 @@ print(f"{run.seconds:.0f} s, {run.operations / 1e15:.3f} PFLOP")
 (ax,) = panels(height=3, source=data.name)
 names = {"training": "accuracy", "validation": "val_accuracy"}
 curves = {name: [np.nan, *run.history[key]] for name, key in names.items()}
-draw_lines(ax, curves, xlabel="epoch", ylim=(0, 1))
+draw_lines(ax, curves, xlabel="epoch", ylim=(0, 1), xticks=range(1, EPOCHS + 1))
 for first, end, side in run.recipe.phases():
     ax.axvspan(first + 0.5, end + 0.5, color=f"{0.8 + side / 160}", zorder=0)
+ax.texts[0].set_y(0.98)  # or it would touch the other name
 ax.text(0.6, 0.97, "small images", color="0.4", va="top")
 ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 # %% [markdown]
 # What a curve! For two thirds of the training the validation accuracy is a disaster, while the
-# training accuracy climbs as if nothing were wrong. Then, within a few epochs, the two meet. Had you
-# looked in after epoch six, you would have stopped it.
+# training accuracy climbs as if nothing were wrong. Then, within a few epochs, the two meet. Had
+# you looked in after epoch six, you would have stopped it.
 #
 # The clue is what differs between the two. In training, batch normalisation uses the mean and
 # variance of the *batch*. In validation it uses running *averages* over past batches. While the
@@ -787,10 +789,10 @@ for training, which in ((False, "running averages"), (True, "the batch's own")):
     print(f"{which}: {right.mean():.0%} of the validation images")
 
 # %% [markdown]
-# The same weights, the same images. The network was fine all along; only its averages were late. As
-# the rate falls, the weights slow down, the averages catch up, and the curve shoots upwards. It is
-# the picture of section 2 once more: the bottom can be *seen* only when the jumping stops. So never
-# judge a recipe with a falling rate by the middle of its curve.
+# The same weights, the same images. The network was better all along than it looked; only its
+# averages were late. As the rate falls, the weights slow down, the averages catch up, and the curve
+# shoots upwards. It is the picture of section 2 once more: the bottom can be *seen* only when the
+# jumping stops. So never judge a recipe with a falling rate by the middle of its curve.
 #
 # Everything is decided. Open the test set, once:
 
@@ -804,25 +806,26 @@ for count in (1, 6):
 # %% [markdown]
 # Past 90 %, on a processor, in the time it takes to make tea. In our ledger [2], five such runs
 # on all 50,000 training images reach 91.2 ± 0.2 % with one view [2] and
-# 92.3 ± 0.2 % with six [2]. Each takes less than three times the operations of notebook 02's ten
+# 92.3 ± 0.2 % with six [2]. Each takes about three times the operations of notebook 02's ten
 # epochs. (A PFLOP is 10¹⁵ of them.)
 #
 # ## Check your understanding
 #
 # **1.** A colleague's first loss, on ten classes, is 9. What do you tell them?
 #
-# <details><summary>Answer</summary>That their untrained network has strong opinions: a calm one starts
-# at ln 10 ≈ 2.3. Look for logits that are too large, or pixels that were not scaled.</details>
+# <details><summary>Answer</summary>That their untrained network has strong opinions: a calm one
+# starts at ln 10 ≈ 2.3. Look for logits that are too large, or pixels that were not
+# scaled.</details>
 #
 # **2.** Muon makes all directions of a step equally long. What would happen without a falling rate?
 #
-# <details><summary>Answer</summary>The steps would never become small, however small the gradient is.
-# The weights would jump about for ever, like the constant walk in the bowl.</details>
+# <details><summary>Answer</summary>The steps would never become small, however small the gradient
+# is. The weights would jump about for ever, like the constant walk in the bowl.</details>
 #
 # **3.** A change gains half a point in one run. What do you do before you keep it?
 #
-# <details><summary>Answer</summary>Run it with more seeds, with and without. Two runs that differ by
-# the seed alone are often that far apart.</details>
+# <details><summary>Answer</summary>Run it with more seeds, with and without. Two runs that differ
+# by the seed alone are often that far apart.</details>
 
 # %% [markdown]
 # ## How far to trust this
@@ -867,9 +870,9 @@ for count in (1, 6):
 
 # %% [markdown]
 # **Exercise 1 ★** Some recipes keep the rate at its peak for most of the training. Write
-# `trapezoid(t, rise, fall)`, the rate at progress `t` as a share of its peak. It rises in a straight
-# line from 0 at the beginning to 1 at progress `rise`, stays there, and during the last share `fall`
-# of the training falls in a straight line to 0.
+# `trapezoid(t, rise, fall)`, the rate at progress `t` as a share of its peak. It rises in a
+# straight line from 0 at the beginning to 1 at progress `rise`, stays there, and during the last
+# share `fall` of the training falls in a straight line to 0.
 
 
 # %% tags=["answer-1"]
@@ -902,12 +905,12 @@ hint = "Ask svd for full_matrices=False; its third result is transposed already.
 check_answer(2, orthogonalize, cases, hint)
 
 # %% [markdown]
-# **Exercise 3 ★★★** *An open challenge.* On 45,000 images, `fast_cnn`'s recipe takes 0.073 PFLOP, that
-# is, 73 million million operations, and gets past 90 % of the validation images. **Reach 90 %
-# with fewer.** Write `challenger()`, which returns a `Recipe`: other widths (`model_options`), fewer
-# epochs, smaller sides, another network of `cifar_utils.models`, whatever you like. The check counts
-# its operations; whether it reaches 90 %, `train(challenger(), data, seed)` tells you. One seed is a
-# start, three are a result.
+# **Exercise 3 ★★★** *An open challenge.* On 45,000 images, `fast_cnn`'s recipe takes 0.073 PFLOP,
+# that is, 73 million million operations, and gets past 90 % of the validation images. **Reach 90 %
+# with fewer.** Write `challenger()`, which returns a `Recipe`: other widths (`model_options`),
+# fewer epochs, smaller sides, another network of `cifar_utils.models`, whatever you like. The check
+# counts its operations; whether it reaches 90 %, `train(challenger(), data, seed)` tells you. One
+# seed is a start, three are a result.
 
 
 # %% tags=["answer-3"]

@@ -31,9 +31,10 @@ for name, given in (("random", matrix), ("a column twice", twice)):
         print(f"{name}, {steps:2} steps: at most {off:.5f} from the exact one")
 
 # %% [markdown]
-# For the random matrix a dozen steps are as good as exact. With one column twice, no number of steps
-# helps: one singular value is 0, and 0 stays 0 under the polynomial, while $UV^\top$ makes a
-# 1 of it, in a direction that the matrix knows nothing about. Here Newton–Schulz is the wiser of the two.
+# For the random matrix a dozen steps are as good as exact. With one column twice, no number of
+# steps helps: one singular value is 0, and 0 stays 0 under the polynomial, while $UV^\top$ makes a
+# 1 of it, in a direction that the matrix knows nothing about. Here Newton–Schulz is the wiser of
+# the two.
 
 
 # %% tags=["answer-3"]
