@@ -760,7 +760,7 @@ curves = {name: [np.nan, *run.history[key]] for name, key in names.items()}
 draw_lines(ax, curves, xlabel="epoch", ylim=(0, 1), xticks=range(1, EPOCHS + 1))
 for first, end, side in run.recipe.phases():
     ax.axvspan(first + 0.5, end + 0.5, color=f"{0.8 + side / 160}", zorder=0)
-ax.texts[0].set_y(0.98)  # or it would touch the other name
+ax.texts[1].set_y(0.98)  # or the two names would touch
 ax.text(0.6, 0.97, "small images", color="0.4", va="top")
 ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
