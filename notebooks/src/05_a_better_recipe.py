@@ -19,7 +19,7 @@
 # batch normalisation, and the part of [03](03_data_augmentation.ipynb) about flips and crops.
 # It helps to know what a singular value is; a picture will remind you.
 #
-# **Runtime** 17 minutes on two processor cores: eight for the ladder of section 11, seven for the
+# **Runtime** about 17 minutes on two processor cores: eight for the ladder of section 11, seven for the
 # networks of section 12, the rest next to nothing.
 
 # %% [markdown]
@@ -79,11 +79,19 @@ LADDER_SEEDS = (0, 1, 2)
 RUNGS = None  # how many to climb; None for all
 EPOCHS, BATCH_SIZE = 12, 1_000  # of the last training
 
-# %%
+# %% [markdown]
+# ## 1 The same network, a third fewer mistakes?
+#
+# A **recipe** is everything about a training but the network and the images: where the weights
+# start, what the loss asks for, how far each step goes, when the steps become small. Notebook 02
+# took the usual choice each time, and got about four images in five right. Here are two networks
+# trained by recipes of the kind that we build here. The first is notebook 02's.
+
+# %% tags=["setup"]
 data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=LIMIT)
 print(data)
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input", "setup"]
 # @title Two helpers for drawing
 ORANGE, BLUE, GREEN = "#d55e00", "#0072b2", "#009e73"
 plt.rcParams["font.size"] = 9
@@ -110,15 +118,6 @@ def draw_lines(ax, lines, **settings):
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_locator(LogLocator(subs=()))
-
-
-# %% [markdown]
-# ## 1 The same network, a third fewer mistakes?
-#
-# A **recipe** is everything about a training but the network and the images: where the weights
-# start, what the loss asks for, how far each step goes, when the steps become small. Notebook 02
-# took the usual choice each time, and got about four images in five right. Here are two networks
-# trained by recipes of the kind that we build here. The first is notebook 02's.
 
 # %%
 for name in ("valid_cnn", "fast_cnn"):
