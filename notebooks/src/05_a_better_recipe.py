@@ -119,6 +119,7 @@ def draw_lines(ax, lines, **settings):
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_locator(LogLocator(subs=()))
 
+
 # %%
 for name in ("valid_cnn", "fast_cnn"):
     network = load_trained(name)

@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 06 · Train faster
 #
-# **Train a network twice: the same images, the same processor, one setting between the two. The
-# first training goes from epoch to epoch without a pause; the second stops after each of them and
-# sits idle, for seconds here and for up to a minute elsewhere, without a word. The second is the one
-# you know from the tutorials. In this notebook we hold a stopwatch to a training, and get the lost
-# time back.**
+# **Train a network twice: the same images, the same processor, one setting between the two. One training
+# goes from epoch to epoch without a pause. The other stops between them and sits idle, for seconds here and for up to
+# a minute elsewhere, and says nothing. It is the one that you know from the tutorials. In this notebook we hold a
+# stopwatch to a training, and get the lost time back.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/06_train_faster.ipynb)
 #
@@ -53,7 +52,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from matplotlib.ticker import PercentFormatter
 
 from cifar_utils.augmentation import PadCropFlip
 from cifar_utils.data import load_cifar10
@@ -67,8 +65,7 @@ from cifar_utils.recipes import RECIPES
 # %% [markdown]
 # ## Settings
 #
-# These are the values of a real run. Everything that we compare takes turns with its rival, so
-# that a busy moment of the machine hits both.
+# These are the values of a real run; a quick test of the notebook uses smaller ones.
 
 # %% tags=["parameters"]
 SEED = 0
@@ -82,12 +79,6 @@ WATCHED_EPOCHS = 4
 CHALLENGE_IMAGES = 15_000  # for exercise 3
 CHALLENGE_EPOCHS = 4
 
-# %% tags=["setup"]
-data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=LIMIT)
-x_batch = data.x_train[:BATCH]
-y_batch = keras.utils.to_categorical(data.y_train[:BATCH], 10)
-print(f"one batch: images {x_batch.shape}, labels {y_batch.shape}, from {data.name}")
-
 # %% [markdown]
 # ## 1 Where does the time go?
 #
@@ -98,8 +89,15 @@ print(f"one batch: images {x_batch.shape}, labels {y_batch.shape}, from {data.na
 
 
 # %% tags=["setup"]
+data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=LIMIT)
+x_batch = data.x_train[:BATCH]
+y_batch = keras.utils.to_categorical(data.y_train[:BATCH], 10)
+print(f"one batch: images {x_batch.shape}, labels {y_batch.shape}, from {data.name}")
+
+
+# %% tags=["setup"]
 def in_turns(steps):
-    """Seconds of each step in each turn, but for a first one, which builds graphs."""
+    """Seconds of each step in each turn; the first turn, which builds graphs, is dropped."""
     seconds = {name: [] for name in steps}
     for _ in range(1 + TURNS):
         for name, step in steps.items():
@@ -111,7 +109,7 @@ def in_turns(steps):
 
 
 # %% [markdown]
-# Our patient is `fast_cnn`, a small network of seven convolutions. One step of its training has
+# We examine `fast_cnn`, a small network of seven convolutions. One step of its training has
 # five parts:
 #
 # 1. **gather** the images of the batch from the training set,
@@ -206,7 +204,7 @@ label_source(ax, data.name)
 
 # %% [markdown]
 # The way back is the longest part by far, about twice as long as the way forward. That is no
-# accident. Going forward, a convolution computes one thing: its outputs. Going back it owes two:
+# accident. Going forward, a convolution computes one thing: its outputs. Going back it computes two:
 # the gradient of its weights, so that it can learn, and the gradient of its inputs, so that the
 # layer below can. Each is as much work as the way forward. (Only the very first layer owes no
 # gradient to its inputs: nothing below it learns.)
@@ -220,25 +218,15 @@ label_source(ax, data.name)
 # This is **Amdahl's law**, and it is the most useful line in this notebook.
 
 # %%
-shares = {name: seconds / sum(parts.values()) for name, seconds in parts.items()}
-s = np.linspace(0, 0.8, 200)
-fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-ax.plot(s, 1 / (1 - s), color="lightgray")
-height = 1.15
-for colour, (name, share) in zip(PALETTE, shares.items(), strict=True):
-    gain, narrow = 1 / (1 - share), share < 0.15
-    ax.plot(share, gain, "o", color=colour)
-    style = {"color": colour, "ha": "left" if narrow else "right"}
-    ax.text(share, height if narrow else gain + 0.1, name, **style)
-    height += 0.3 * narrow
-ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-ax.set(xlabel="share of the step", ylabel="times as fast, if it were free")
-label_source(ax, data.name)
+for name, seconds in parts.items():
+    s = seconds / sum(parts.values())
+    print(
+        f"{name:14} {s:4.0%} of the step: free, it would make it {1 / (1 - s):.2f} × as fast"
+    )
 
 # %% [markdown]
-# The curve stays flat for a long time. You could spend a week on the cleverest augmentation in the
-# world and the training would hardly notice. If we want to be faster, we have to make the *network*
-# cheaper: forward and backward. So what keeps it so busy?
+# You could spend a week on the cleverest augmentation in the world, and the training would hardly notice. If we want to
+# be faster, we have to make the *network* cheaper: forward and backward. So what keeps it so busy?
 #
 # ## 2 Counting what the network does
 #
@@ -249,7 +237,7 @@ label_source(ax, data.name)
 #
 # $$ \text{operations} \;=\; 2 \cdot H W \cdot k^2 \cdot C \cdot D $$
 #
-# In training there are three such amounts of work, as we have just seen. Let us count the first
+# Training costs three times this: once forward, and twice backward. Let us count the first
 # convolution of the network's second stage on paper. Then we ask the package to count all layers
 # that way: `operations` adds them up over a whole training, so we divide by the images that it sees.
 
@@ -309,8 +297,8 @@ label_source(ax, data.name)
 # Others are just a peeled carrot: then the cook waits for the waiter, however fast he cooks.
 #
 # So there are two limits, and we can measure both. The fastest cooking we know is the **product of
-# two large matrices**: every number that is fetched is used thousands of times. The purest carrying
-# is **adding one** to a very long list of numbers: fetch, add, put back.
+# two large matrices**: every number that is fetched is used thousands of times. Almost pure
+# carrying is **adding one** to a very long list of numbers: fetch, add, put back.
 
 # %%
 matrix = tf.random.normal((MATRIX, MATRIX))
@@ -408,21 +396,20 @@ label_source(ax, data.name)
 # %% [markdown]
 # This picture is called a **roofline** [1], and it explains a great deal. ReLU does one operation
 # for every eight bytes. It sits far down on the left, and no faster processor will ever help it:
-# only a faster memory, or not going to memory at all. The three ordinary convolutions stand under
+# only a faster memory, or not going to memory at all. The three ordinary convolutions stand near
 # the flat roof on the right, with far more operations a second, because each number that they fetch
 # is used again and again.
 #
 # Look at the depthwise convolution. It has over a hundred times fewer operations than an ordinary
-# one with as many channels, but it sits under the slope. It isn't a hundred times as fast. **Fewer
+# one with as many channels, but it sits on the side of the waiter. Most of its time goes into carrying. **Fewer
 # operations and less time are not the same thing**, and now you know why.
 #
 # And the normalisation? It hangs clearly below the slope that it should touch. It moves more bytes
 # than it would have to. Keep that in mind for section 5.
 #
-# The dashed line is the training step as a whole. Its distance to the flat roof is time in which the
-# arithmetic stood idle, mostly waiting for memory. That is all that clever programming can win back
-# at this precision. But before we fight for it, let us look for time that is wasted outside of the
-# step.
+# The dashed line is the training step as a whole. Its distance to the flat roof is what clever programming could win
+# back at this precision. (A dot can even stand a little above the roof: a matrix product is only the fastest cooking that *we* know.) But before we
+# fight for it, let us look for time that is wasted outside of the step.
 #
 # ## 4 A wait that nobody ordered
 #
@@ -500,21 +487,21 @@ ax.spines[["top", "right"]].set_visible(False)
 label_source(ax, data.name)
 
 # %% [markdown]
-# There it is, in orange. The epochs are alike, and between them two of the three trainings do
-# nothing at all. Not even your own dataset saves you; only the last row does.
+# There it is, in orange: time in which nothing is computed. Not even your own dataset saves you. Only the last row has no
+# gaps.
 #
 # What happens? While it watches, the tuner takes naps, and each nap is twice as long as the last:
 # 10 milliseconds, 20, 40, and so on, until they last a minute [2]. At the end of an epoch `fit`
 # throws the pipeline away and makes a new one. And to throw it away, it has to wait until the tuner
 # wakes up. Add up the naps, and you get the moments of waking: about 5, 10, 20, 41 and 82 seconds
-# after the start of the epoch. Add up a blue bar and the orange one behind it, and you will find one
-# of these. (Where an orange bar is missing, the epoch ended just before the tuner woke up.)
+# after the start of the epoch. So an orange bar ends where one of these moments comes. (Where it is missing, the
+# epoch ended just before the tuner woke up.)
 #
 # So what you lose is a matter of luck. An epoch that ends just before the alarm loses nothing. One
 # that ends just after it loses as much again as it took. In exercise 2 you draw that curve. The
-# cure is the two lines with `options`, and the package's own `train` has them.
+# cure is a dataset of your own, with the two lines about `options`. The package's own `train` does it for you.
 #
-# ## 5 One trip instead of eight
+# ## 5 Three trips instead of eight
 #
 # Back to the step itself, and to the dot that hung too low. Batch normalisation subtracts a mean
 # and divides by a deviation, as notebook 02 explained. Keras puts it together from elementary
@@ -534,9 +521,9 @@ def step_by_step(maps):
 # %% [markdown]
 # Count the trips to memory in the comments: five times a whole map is read, three times one is
 # written. Yet there is hardly anything to compute. The cook peels one carrot, and the waiter carries
-# it to the store room and back, eight times. A **fused** operation does all of it in one routine:
+# it eight times, to the store room or back. A **fused** operation does all of it in one routine:
 # what has been fetched stays in the kitchen until everything is done with it. One reading is not
-# enough, because it must know the mean before it can subtract it. Two readings and one writing are.
+# enough, because it must know the mean before it can subtract it. Two reads and one write are enough.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 trips = {
@@ -645,11 +632,10 @@ pairs = {
 plot_ratios(compare(pairs), "fused against step by step", data.name)
 
 # %% [markdown]
-# To the right of the black line, fused is faster. The normalisation alone gains most. In the whole
-# network less of it is left, as Amdahl's law says it must: normalisation is only a share of the
-# step, and `fast_cnn` normalises *after* pooling, where maps are small. In a network that
-# normalises large maps you gain more. And the code is the same, the weights are the same, the
-# results are the same.
+# To the right of the black line, fused is faster. The normalisation alone gains most. In the whole network little of it is
+# left, or nothing that rises above the noise, as Amdahl's law says it must: normalisation is only a share of the step, and
+# `fast_cnn` normalises *after* pooling, where maps are small. In a network that normalises large maps you gain more. Your
+# code and your weights stay as they are.
 #
 # ## 6 Half of the bits
 #
@@ -688,7 +674,7 @@ _ = ax.set(title="1.001 in three formats", xticks=[])
 
 #
 # For a feature map that is good enough. A network that learns from random crops does not care about
-# the fourth digit of an activation. For a *weight* it is a disaster. **Before you run the cell:**
+# the fourth digit of an activation. For a *weight* it is not. **Before you run the cell:**
 # start with a weight of 1 and add an update of 0.001, a thousand times. Where does each format end?
 
 # %%
@@ -714,7 +700,7 @@ label_source(ax, data.name)
 # Keras that is `LossScaleOptimizer`.)
 #
 # Is it faster? Here machines differ wildly. A processor without units for 16 bits has to turn every
-# number into a `float32` and back. So never read it off a list of features: measure. The package's
+# number into a `float32` and back. Don't trust the data sheet; measure. The package's
 # `best_precision` does so with a small convolution, in a fraction of a second. And `built` makes a
 # network whose layers compute in the precision that we name.
 
@@ -750,7 +736,7 @@ plot_ratios(compare(pairs), f"{half} against float32", data.name)
 #
 # ## 7 Your own network
 #
-# So far we have treated `fast_cnn`. What about yours? Here is a network as anyone might write it,
+# So far we have worked on `fast_cnn`. What about yours? Here is a network as anyone might write it,
 # in plain Keras.
 
 
@@ -819,23 +805,22 @@ ax.spines[["top", "right"]].set_visible(False)
 label_source(ax, data.name)
 
 # %% [markdown]
-# The bar has become shorter where the network computes, and nowhere else. On a machine with half
-# precision it shrinks so much that cropping and updating, slivers before, begin to count. That is
-# Amdahl's law again, from the other side: **make the largest part faster, and another one becomes
-# the largest**. Then measure anew.
+# The bar has become shorter where the network computes. The parts that were slivers before now take a larger share of
+# what is left. That is Amdahl's law again, from the other side: **make the largest part smaller, and the others begin to
+# count**. Then measure anew.
 #
 # ## 8 What changes on a GPU
 #
-# A GPU cooks so fast that other things become the limit. Each operation of the network is a program
+# A GPU computes so fast that other things become the limit. Each operation of the network is a program
 # of its own there, a **kernel**, which the processor has to launch. A launch takes some
-# microseconds, however little the kernel has to do. If kernels are short, the GPU spends its life
-# waiting for the next one. The picture is a drawing, not a measurement.
+# microseconds, however little the kernel has to do. If kernels are short, the GPU mostly waits
+# for the next one. The picture is a drawing, not a measurement.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 rows = {
     "small kernels": [(0.9 * i + 0.55, 0.25) for i in range(14)],
     "fused by XLA": [(0.55 + 0.95 * i, 0.62) for i in range(6)],
-    "larger batch,\nfused": [(0.55 + 1.95 * i, 1.9) for i in range(6)],
+    "three times\nthe images": [(0.55 + 1.95 * i, 1.9) for i in range(6)],
 }
 fig = plt.figure(figsize=(9, 2.8), layout="constrained")
 ax = fig.add_subplot()
@@ -862,7 +847,7 @@ ax.spines[:].set_visible(False)
 #   where steps are short.
 # * **Half precision** has units of its own on every recent GPU: `float16` on a T4, `bfloat16` as
 #   well from the Ampere generation on.
-# * **Keep it fed.** A fast GPU eats tens of thousands of CIFAR-10 images a second. Put augmentation
+# * **Keep it fed.** A fast GPU takes tens of thousands of CIFAR-10 images a second. Put augmentation
 #   inside the model, where it runs on the GPU; keep images as `uint8` until they are there.
 # * **Larger batches** make each kernel longer, so that launches matter less. But a larger batch
 #   means fewer updates in an epoch, and wants another learning rate.
@@ -928,7 +913,7 @@ ax.spines[:].set_visible(False)
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell for your answer and one that checks it. Solutions, executed:
+# The check below each answer tells you the first case that fails, and a hint. Worked solutions:
 # [solutions to 06](solutions/06_train_faster.ipynb).
 
 # %% [markdown]
