@@ -13,7 +13,7 @@
 #
 # **Before you start** you need NumPy at the level of indexing arrays. No deep learning.
 #
-# **Runtime** about a minute on two processor cores. No GPU is needed.
+# **Runtime** about 3 minutes on two processor cores. No GPU is needed.
 
 # %% [markdown]
 # ## Setup

@@ -14,7 +14,7 @@
 # **Before you start** you need Python, NumPy and what a gradient is.
 # [Notebook 01](01_explore_the_dataset.ipynb) introduces the images.
 #
-# **Runtime** about ten minutes on two processor cores, two on a GPU.
+# **Runtime** about 10 minutes on two processor cores, two on a GPU.
 
 # %% [markdown]
 # ## Setup
@@ -728,8 +728,8 @@ plotting.label_source(ax, data.name)
 # But it does lose, and a lot, when the truck moves far.
 #
 # How can that be, when every kernel is the same everywhere? The *parts* move along with the picture. The *whole* does not.
-# The squares of pooling lie at fixed places. The dense layers at the end have different weights for different
-# places. And no training image has ever shown this network a truck at the edge, since photographers put trucks in the
+# The squares of pooling lie at fixed places. The last convolutions work on maps that are hardly larger than their
+# windows, so the left of such a kernel always looks at the left of the picture. And no training image has ever shown this network a truck at the edge, since photographers put trucks in the
 # middle.
 #
 # The third line keeps more. What the architecture does not give, the data can teach. That is the subject of notebook 03.

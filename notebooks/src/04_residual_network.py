@@ -13,7 +13,7 @@
 # **Before you start** read [notebook 02](02_baseline_cnn.ipynb). [Notebook 03](03_data_augmentation.ipynb)
 # helps.
 #
-# **Runtime** about ten minutes on two processor cores, three on a GPU.
+# **Runtime** about 10 minutes on two processor cores, three on a GPU.
 
 # %% [markdown]
 # ## Setup

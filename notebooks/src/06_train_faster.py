@@ -20,7 +20,7 @@
 # train. How to get by with *fewer* steps is the subject of the notebook before this one. Here the
 # steps stay the same, and we make each of them take less time.
 #
-# **Runtime** about six minutes on two processor cores. It runs on a GPU as well. Nothing is trained
+# **Runtime** about 7 minutes on two processor cores. It runs on a GPU as well. Nothing is trained
 # to the end here, so the test set stays closed.
 
 # %% [markdown]
