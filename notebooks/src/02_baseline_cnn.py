@@ -15,8 +15,7 @@
 # [Notebook 01](01_explore_the_dataset.ipynb) introduces the images.
 #
 # **Runtime** about 10 minutes on two processor cores, two on a GPU.
-
-# %% [markdown]
+#
 # ## Setup
 #
 # One folded cell installs the series' helper package on Colab and imports what we need.
@@ -126,8 +125,7 @@ plotting.label_source(ax, data.name)
 #
 # So we want a detector that doesn't care *where* a thing is. Keep this curve in mind. We shall
 # draw it again at the end.
-
-# %% [markdown]
+#
 # ## 2 Look through a small window
 #
 # Here is the idea. Don't look at the whole picture at once. Look at it through a window of
@@ -197,8 +195,7 @@ print("largest difference, after sliding back:", np.abs(difference).max())
 # picture, and the answers move along. What a kernel has learned about wheels in one place, it knows
 # about wheels in every place. And it is cheap. The linear model has a weight for each of 3,072
 # numbers and class; a kernel like this one has nine.
-
-# %% [markdown]
+#
 # ## 3 From one kernel to a layer
 #
 # Real images have colours. The three numbers of a pixel, red, green and blue, are its **channels**,
@@ -256,8 +253,7 @@ ax.set_axis_off()
 # Follow the lines down. One answer of the third layer rests on seven pixels, though no window is
 # wider than three. This is its **receptive field**. Layers near the input can only see edges and
 # colours. Those above them combine edges to corners and textures, then to wheels, ears and wings.
-
-# %% [markdown]
+#
 # ## 4 Four helpers
 #
 # Convolutions alone don't make a good network. Four small things help them, and each takes
@@ -406,8 +402,7 @@ print(f"{'all':22}{model.count_params():8,}")
 # numbers for each channel, and a bias. So it holds 64 · (9 · 32 + 1) numbers. Nearly everything sits
 # in the convolutions of the last stage, where the channels are many. In all, it is fewer numbers than
 # a phone's photograph has pixels, and the same count that the tutorial states [1].
-
-# %% [markdown]
+#
 # ## 6 What is a good answer? The loss
 #
 # Training needs one number that says how wrong the network is. First we turn the ten logits into
@@ -451,8 +446,7 @@ print(f"a guess among ten {np.log(10):.3f}")
 # %% [markdown]
 # About the loss of a guess. That makes a good first test of any new network: if the loss starts
 # far above this, something is wrong before training has begun.
-
-# %% [markdown]
+#
 # ## 7 Train it
 #
 # Training repeats one step. Take a batch of images. Compute the loss, and its gradient with respect
@@ -545,8 +539,7 @@ plotting.label_source(axes[1], f"{data.name}, our ledger")
 # at the end keep the weights jumping. And the averages that normalisation keeps for later use belong
 # to weights of a hundred steps ago, which no longer exist. (The recipe on the right has more improvements. Notebook
 # 05 takes it apart.)
-
-# %% [markdown]
+#
 # ## 8 Look inside
 #
 # Nobody told the first layer what to look for. Training has chosen its 32 kernels. Each is a tiny
@@ -610,8 +603,7 @@ plotting.label_source(axes[-1, -1], data.name)
 # coarser, and each lights up at certain parts only. In the third there is no picture left. A map of
 # 2 × 2 places says whether its thing is there, and roughly where. From row to row the network trades
 # *where* for *what*, until 128 numbers are enough to tell a truck from a ship.
-
-# %% [markdown]
+#
 # ## 9 How good is it?
 #
 # Until now we judged by the validation images. We looked at them while we decided things, so they are no
@@ -733,8 +725,7 @@ plotting.label_source(ax, data.name)
 # middle.
 #
 # The third line keeps more. What the architecture does not give, the data can teach. That is the subject of notebook 03.
-
-# %% [markdown]
+#
 # ## Check your understanding
 #
 # **1.** Two networks have the same number of parameters. Do they take equally long to train?
@@ -753,8 +744,7 @@ plotting.label_source(ax, data.name)
 #
 # <details><summary>Answer</summary>The test images have chosen the epoch. The largest of fifty noisy
 # figures is too high. Choose by the validation images, or take the last epoch.</details>
-
-# %% [markdown]
+#
 # ## How far to trust this
 #
 # > This was one training. Another seed moves its accuracy by some tenths of a point, and on a GPU or
@@ -762,8 +752,7 @@ plotting.label_source(ax, data.name)
 # > of learning rate and momentum, so trust the test accuracy. The two recipes in section 7 differ in
 # > more than rate and memory. Dropout rates are ours, since the tutorial does not state its own. And
 # > test images that resemble training images flatter every figure a little, as notebook 01 showed.
-
-# %% [markdown]
+#
 # ## Three takeaways
 #
 # * A convolution asks one small question everywhere. What it learns in one place, it knows in all places. A whole
@@ -786,8 +775,7 @@ for name, count, kept, predicted in (
 #
 # The check below each answer tells you the first case that fails, and a hint. Solutions, executed:
 # [solutions to 02](solutions/02_baseline_cnn.ipynb).
-
-# %% [markdown]
+#
 # **Exercise 1 ★** Write `map_side(side, kernel, stride)`: how many places a window of `kernel` pixels has along
 # a picture of `side` pixels, if it slides by `stride` and has to stay inside.
 
@@ -810,8 +798,7 @@ check_answer(1, map_side, cases, "How far can the window's first pixel go?")
 # <code>Flatten</code>, and a larger image gives more of them. Put a pooling over the whole map in place of
 # <code>Flatten</code>, such as <code>GlobalAveragePooling2D</code>: it gives one number for each channel, for maps of any size.
 # The networks of notebooks 04 and 05 do that.</details>
-
-# %% [markdown]
+#
 # **Exercise 2 ★★** Write `level_edges()`: a kernel of 3 × 3 numbers that answers to *level* edges, bright above dark,
 # and is silent on even areas and on upright edges. Then look at the truck with it:
 # `show({"level edges": convolve(grey, level_edges())})`.
