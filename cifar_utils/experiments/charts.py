@@ -122,6 +122,7 @@ def plot_staircase(runs: list[Group]) -> Axes:
     points = sorted(
         (run.first["operations"] / 1e15, 100 * run.mean("test_accuracy").mean, recipe)
         for recipe, run in shown.items()
+        if recipe in NAMES
     )
     steps, best_yet = [], 0.0
     for cost, accuracy, _ in points:
@@ -145,7 +146,6 @@ def plot_staircase(runs: list[Group]) -> Axes:
     labels = [
         (cost, accuracy, NAMES[recipe], OURS_COLOR if (cost, accuracy) in steps else THEIRS)
         for cost, accuracy, recipe in points
-        if recipe in NAMES
     ]
     _write_beside(ax, labels, lift=7)
     return ax
@@ -167,7 +167,8 @@ def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]], lift: f
         taken.append((left, right, place))
         down = (place - up) * 72 / ax.figure.dpi
         at = {"xytext": (8, down + lift), "textcoords": "offset points", "va": "center"}
-        ax.annotate(text, (x, y), color=color, fontsize=9, **at)
+        behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        ax.annotate(text, (x, y), color=color, fontsize=9, bbox=behind, **at)
 
 
 def plot_curves(runs: list[Group]) -> Figure:

@@ -54,7 +54,8 @@ class Group:
     @property
     def petaflop(self) -> str:
         """Floating-point operations of one training, in units of 10**15."""
-        return f"{self.first['operations'] / 1e15:.3f}"
+        petaflop = self.first["operations"] / 1e15
+        return f"{petaflop:.3f}" if petaflop > 5e-4 else f"{petaflop:.5f}"
 
     def by_machine(self) -> dict[str, list[dict]]:
         """The records by machine and precision."""
