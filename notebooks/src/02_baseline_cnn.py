@@ -14,7 +14,7 @@
 # **Before you start** you need Python, NumPy and what a gradient is.
 # [Notebook 01](01_explore_the_dataset.ipynb) introduces the images.
 #
-# **Runtime** about 10 minutes on two processor cores, two on a GPU.
+# **Runtime** about 12 minutes on two processor cores, two on a GPU.
 #
 # ## Setup
 #
@@ -92,8 +92,7 @@ few = slice(LINEAR_IMAGES)
 _ = linear.fit(as_rows(data.x_train[few]), data.y_train[few])
 
 # %% [markdown]
-# Now we slide images to the right. What falls off at one side comes back at the other, so
-# nothing is lost. **Before you run the next two cells:** how many pixels does it take until the
+# Now we slide images to the right. What falls off at one side comes back at the other, with a seam where the two meet. **Before you run the next two cells:** how many pixels does it take until the
 # linear model is hurt?
 
 # %%
@@ -119,8 +118,8 @@ ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# It goes downhill from the first few pixels on. You never noticed a difference; the model loses a
-# good part of what it knew. Its templates are nailed to their place. A wheel that it has learned
+# The first pixel or two hardly matter. Then it goes downhill, and the model loses a good part of what it knew. To you, it is
+# still the same truck. Its templates are nailed to their place. A wheel that it has learned
 # at the lower left tells it nothing about a wheel at the lower right.
 #
 # So we want a detector that doesn't care *where* a thing is. Keep this curve in mind. We shall
@@ -204,8 +203,7 @@ print("largest difference, after sliding back:", np.abs(difference).max())
 #
 # $$ y_{i,j,d} = b_d + \sum_{a,\,b,\,c} k_{a,b,c,d} \; x_{i+a,\,j+b,\,c} $$
 #
-# Read it from the right: all channels *c* of the patch count for each new channel *d*, and each new
-# channel gets one number added, its *bias*. Keras calls this layer `Conv2D`. Does it do the same as
+# Each new channel *d* sums over all channels *c* of the patch, and gets one number added, its *bias*. Keras calls this layer `Conv2D`. Does it do the same as
 # our two loops? We give it our kernel, and look.
 
 # %% tags=["nbval-check-output"]
@@ -256,8 +254,7 @@ ax.set_axis_off()
 #
 # ## 4 Four helpers
 #
-# Convolutions alone don't make a good network. Four small things help them, and each takes
-# one sentence to explain and one picture to see.
+# Convolutions alone don't make a good network. Four small things help them.
 #
 # ### ReLU: why stacking needs a bend
 #
@@ -274,8 +271,8 @@ print("one kernel does the same:", np.allclose(twice, convolve(grey, merged)))
 
 # %% [markdown]
 # They can't. A hundred linear layers are still one linear layer. So between two convolutions we
-# put a bend: **ReLU** replaces every negative number by zero. It turns *how much is there?* into *is
-# it there, and how much?* Without an edge, the answer is nothing, and nothing is passed on.
+# put a bend: **ReLU** replaces every negative number by zero. Positive answers pass, and the rest is nothing. (An edge from bright to dark is nothing, too; it needs a
+# kernel of its own.)
 #
 # ### Pooling: keep the strongest answer
 #
@@ -296,8 +293,7 @@ show({"answers": response, "after ReLU": relu, "after max pooling": pooled})
 #
 # Networks learn in small groups of images, called **batches**. **Batch normalisation** [2] looks at
 # each channel over the whole batch, subtracts the mean and divides by the standard deviation; then
-# it lets the network choose a scale and an offset of its own. No layer has to adapt to numbers
-# that get ten times larger because the layer before it has learned something.
+# it lets the network choose a scale and an offset of its own. So a layer isn't thrown off when the one before it changes.
 
 # %% tags=["diagram"]
 normalise = layers.BatchNormalization()
@@ -316,7 +312,7 @@ for ax, values, when in zip(axes, (large, small), ("before", "after"), strict=Tr
 #
 # ### Dropout: don't rely on one answer
 #
-# **Dropout** sets a random part of the numbers to zero, other ones in each training step. The
+# **Dropout** sets a random part of the numbers to zero, a different part at every step. The
 # network can't rely on any single feature, so it learns several signs of the same thing.
 # When the network is used, nothing is dropped.
 
@@ -340,8 +336,8 @@ def conv_block(x, channels):
 
 
 # %% [markdown]
-# Three stages, each with a few such blocks. At the end of each, pooling makes the maps smaller
-# and the number of channels grows: *where* loses detail, *what* gains it. What is left at the
+# Three stages, of one block, two and two. From stage to stage, pooling makes the maps smaller, and the number of channels
+# grows: *where* loses detail, *what* gains it. What is left at the
 # end are 128 numbers that describe the image. Two ordinary dense layers turn them into ten **logits**, one
 # for each class. A logit is any number, and the largest one is the network's answer.
 
@@ -365,8 +361,7 @@ model = build_network()
 
 # %% [markdown]
 # The first layer scales the raw pixels to the range from 0 to 1. It is a part of the network, so nobody
-# who uses it can forget it, or do it twice. Here is what we have built. Each block is as high as
-# its maps and as wide as they are many.
+# who uses it can forget it, or do it twice. Here is what we have built. Each block is as high as its maps; the wider it is, the more of them there are.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input", "diagram"]
 fig, ax = plt.subplots(figsize=(9, 3), layout="constrained")
@@ -399,9 +394,8 @@ print(f"{'all':22}{model.count_params():8,}")
 
 # %% [markdown]
 # Check one row by hand. The second convolution has 64 kernels over 32 channels. Each kernel is 3 × 3
-# numbers for each channel, and a bias. So it holds 64 · (9 · 32 + 1) numbers. Nearly everything sits
-# in the convolutions of the last stage, where the channels are many. In all, it is fewer numbers than
-# a phone's photograph has pixels, and the same count that the tutorial states [1].
+# numbers for each channel, and a bias. So it holds 64 · (9 · 32 + 1) numbers. Three quarters of all numbers sit in the convolutions of the last stage, where the channels are many. The sum is
+# the count that the tutorial states [1].
 #
 # ## 6 What is a good answer? The loss
 #
@@ -430,8 +424,7 @@ ax.set(xlabel="probability given to the right class", ylabel="loss")
 ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 # %% [markdown]
-# Keras has this loss, too. We tell it that it gets logits (`from_logits=True`). Without that word, it
-# would take them for probabilities, and the network would train badly without any complaint.
+# Keras has this loss, too. We tell it that it gets logits (`from_logits=True`). Without that option, it would take them for probabilities, and the network would train badly without any complaint.
 # **Before you run the cell:** our network knows nothing yet. What will its loss be? (The orange dot
 # is a hint.)
 
@@ -450,7 +443,7 @@ print(f"a guess among ten {np.log(10):.3f}")
 # ## 7 Train it
 #
 # Training repeats one step. Take a batch of images. Compute the loss, and its gradient with respect
-# to every weight. Move each weight a little against its gradient. How far is the **learning rate**.
+# to every weight. Move each weight a little against its gradient. The **learning rate** sets how far.
 # When all images have had their turn, in random order, an **epoch** is over.
 #
 # We let the learning rate fall along a cosine: large steps while there is far to go, small ones to
@@ -534,17 +527,16 @@ axes[0].set_ylabel("validation accuracy")
 plotting.label_source(axes[1], f"{data.name}, our ledger")
 
 # %% [markdown]
-# On the left, a curve can lose several points from one epoch to the next and win them back. Which
-# accuracy would you publish? On the right, the curves climb and settle. Two things are at work. Large steps
-# at the end keep the weights jumping. And the averages that normalisation keeps for later use belong
-# to weights of a hundred steps ago, which no longer exist. (The recipe on the right has more improvements. Notebook
+# On the left, a curve can lose some points from one epoch to the next and win them back. Which accuracy would you
+# publish? On the right, it climbs and settles. Two things help with that. Small steps at the end let the weights come to
+# rest. And a short memory keeps the averages of normalisation close to the weights that they belong to; with a long one, they
+# describe weights of a hundred steps ago, which no longer exist. (The recipe on the right has more improvements. Notebook
 # 05 takes it apart.)
 #
 # ## 8 Look inside
 #
-# Nobody told the first layer what to look for. Training has chosen its 32 kernels. Each is a tiny
-# picture of 3 × 3 pixels: what it would like to see. Beside them, the ten templates of the linear
-# model.
+# Nobody told the first layer what to look for. Training has chosen its 32 kernels. Each is a tiny picture of 3 × 3 pixels:
+# what it would like to see. Below them, the ten templates of the linear model, in the order of the classes.
 
 
 # %%
@@ -621,7 +613,7 @@ print(
 )
 
 # %% [markdown]
-# Twice what the linear model gets right. The interval tells how far the figure could be off because these
+# Twice what the linear model gets right, though that one had fewer images to learn from. The interval tells how far the figure could be off because these
 # 10,000 images are a sample.
 #
 # One number hides a lot. The **confusion matrix** shows which class is taken for which. A row is a
@@ -640,9 +632,7 @@ display = plotting.plot_confusion_matrix(
 # %% [markdown]
 # Cats and dogs, in both directions. Look at the two blocks. Animals are taken for animals, and vehicles
 # for vehicles: an automobile for a truck, an airplane for a ship. The exception that remains is the
-# sky, where birds and airplanes meet. In notebook 01 the averages of classes were close when their
-# *colours* were alike. This network goes by shapes: it no longer thinks that an automobile is close to a
-# bird.
+# sky, where birds and airplanes meet. And birds are taken for deer, when they stand before the same grass.
 #
 # Now the mistakes that it was most sure of.
 
@@ -661,8 +651,8 @@ ax = plotting.plot_mistakes(
 # Go through them one by one. In some you will side with the network: notebook 01 warned you about
 # labels. Some are hard for anyone at this size. And some are plainly silly.
 #
-# To be sure and wrong is no crime if it happens as rarely as announced. Of all answers given with 90 %
-# confidence, one in ten *should* be wrong. Is the network as good as its word?
+# To be wrong is fine if it happens as often as announced. Of all answers given with 90 % confidence, one in ten *should* be
+# wrong. Is the network as good as its word?
 
 # %%
 confidence = probabilities.max(axis=1)
@@ -691,8 +681,8 @@ plotting.label_source(ax, data.name)
 # We began with a truck that moved. Now we have a network whose every kernel works the same in all places.
 # **Before you run the cell:** draw its curve with your finger. How much will it lose?
 #
-# A third line is in the picture, too. It is the same network, but trained on pictures that were shifted at random by a pixel
-# or two, as notebook 03 will teach.
+# A third line is in the picture, too. It is the same network, trained by a better recipe, which among other things shifts
+# each picture at random by a pixel or two.
 
 
 # %%
@@ -716,15 +706,14 @@ ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# Did you draw a flat line? So did most textbooks. The network is twice as good as the linear model, wherever the truck is.
-# But it does lose, and a lot, when the truck moves far.
+# Did you draw a flat line? The network is twice as good as the linear model at every shift. But when things move far, it
+# keeps no larger a share of what it knew.
 #
 # How can that be, when every kernel is the same everywhere? The *parts* move along with the picture. The *whole* does not.
 # The squares of pooling lie at fixed places. The last convolutions work on maps that are hardly larger than their
-# windows, so the left of such a kernel always looks at the left of the picture. And no training image has ever shown this network a truck at the edge, since photographers put trucks in the
-# middle.
+# windows, so the left of such a kernel always looks at the left of the picture. And photographers put trucks in the middle, so that is where the network has learned to look for them.
 #
-# The third line keeps more. What the architecture does not give, the data can teach. That is the subject of notebook 03.
+# The third line keeps more. What the architecture does not give, the data can teach: that is the subject of notebook 03.
 #
 # ## Check your understanding
 #
@@ -773,7 +762,7 @@ for name, count, kept, predicted in (
 # %% [markdown]
 # ## Exercises
 #
-# The check below each answer tells you the first case that fails, and a hint. Solutions, executed:
+# The check below each answer tells you the first case that fails, and a hint. Worked solutions:
 # [solutions to 02](solutions/02_baseline_cnn.ipynb).
 #
 # **Exercise 1 ★** Write `map_side(side, kernel, stride)`: how many places a window of `kernel` pixels has along

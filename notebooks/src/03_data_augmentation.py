@@ -721,7 +721,7 @@ if len(some):
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell for your answer and one that checks it. Solutions, executed:
+# The check below each answer tells you the first case that fails, and a hint. Worked solutions:
 # [solutions to 03](solutions/03_data_augmentation.ipynb).
 #
 # **Exercise 1 ★** More or less light doesn't change the label, either. Write

@@ -379,12 +379,11 @@ for name, block in (("plain", plain_block), ("residual", residual_block)):
 #
 # A loss is a landscape: each point is one setting of all the weights, and its height is the loss there. It
 # has hundreds of thousands of dimensions. But we can cut through it. We stand where training has ended, choose two
-# random directions, and look at the height all around us [2].
-#
-# To be fair to both networks, each kernel of a direction is made as long as the kernel that it moves.
+# random directions, and look at the height all around us [2]. (To be fair to both networks, each kernel of a direction is
+# made as long as the kernel that it moves. The folded cell does that.)
 
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 def random_direction(network, rng):
     """A random step for every weight, each as long as what it is a step from."""
     steps = [rng.normal(size=w.shape) for w in network.trainable_weights]
@@ -463,9 +462,9 @@ ax.invert_yaxis()
 plotting.label_source(ax, data.name)
 
 # %% [markdown]
-# Each dot is one training. Without shortcuts, twelve more layers cost many points. With them, they cost nothing or pay
-# off, after only a few minutes and on few images. Longer trainings widen the lead: the inventors went on to more than a
-# hundred layers, and each time deeper was better [1].
+# Each dot is one training. Without shortcuts, twelve more layers cost many points. With them, they cost next to nothing,
+# after only a few minutes and on few images. In long trainings they pay: the inventors went on to more than a hundred
+# layers, and deeper was better [1].
 
 # %% [markdown]
 # ## 8 Wide instead of deep
@@ -562,7 +561,7 @@ for name, runs in (("plain", plain), ("residual", residual)):
 # %% [markdown]
 # ## Exercises
 #
-# The check below each answer tells you the first case that fails, and a hint. Solutions, executed:
+# The check below each answer tells you the first case that fails, and a hint. Worked solutions:
 # [solutions to 04](solutions/04_residual_network.ipynb).
 
 # %% [markdown]

@@ -856,7 +856,7 @@ for count in (1, 6):
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell for your answer and one that checks it. Solutions, executed:
+# The check below each answer tells you the first case that fails, and a hint. Worked solutions:
 # [solutions to 05](solutions/05_a_better_recipe.ipynb).
 #
 # **Why?** Each of the twelve whitening filters is there twice, the second time with the opposite
