@@ -182,10 +182,10 @@ plotting.label_source(ax, data.name)
 # exactly as good. So a deep network should never be worse. Training just doesn't find this solution.
 #
 # Is doing nothing so hard for a layer? Let us look at what untrained layers do to a picture. We send a
-# truck through a pile of fresh blocks, and look at it on the way.
+# truck through a pile of fresh blocks, and look at it on the way. (The folded cell does that.)
 
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 def send_through(block, count):
     """The picture after 0, 4, 8, … untrained blocks: the mean of all channels."""
     keras.utils.set_random_seed(SEED)
