@@ -267,7 +267,7 @@ print(" 8 x 8  pixels:", tiny)
 
 # %%
 def distance_to_itself(prepare, train):
-    """Median distance of shifted images to themselves, over that to the nearest other."""
+    """Median distance of shifted images to themselves, over that to a stranger."""
     some = data.x_val[:SHIFTED_IMAGES]
     here = as_vectors(prepare(some))
     stranger = pairwise_distances(here, train).min(axis=1)
