@@ -193,14 +193,14 @@ def test_settings_are_named_once_in_capitals(path):
 
 
 @each
-def test_test_set_is_opened_once_after_all_training(path):
+def test_test_set_is_opened_at_most_once_after_all_training(path):
     sources = [cell.source for cell in code_cells(path)]
     opened = [
         i
         for i, source in enumerate(sources)
         if re.search(r"= (?:\w+\.)?load_cifar10_test\(", source)
     ]
-    assert len(opened) == 1
+    assert len(opened) <= 1
     learning = re.compile(r"\.fit\(|\btrain\(")
     helpers = [s for s in sources if s.startswith("def ") and learning.search(s)]
     names = "|".join(re.match(r"def (\w+)", source)[1] for source in helpers)
@@ -208,7 +208,7 @@ def test_test_set_is_opened_once_after_all_training(path):
         learning = re.compile(rf"{learning.pattern}|\b(?:{names})\(")
     exercises = next(i for i, c in enumerate(code_cells(path)) if "answer-1" in execute.tags(c))
     trained = [i for i, source in enumerate(sources[:exercises]) if learning.search(source)]
-    assert not trained or max(trained) < opened[0]
+    assert not trained or not opened or max(trained) < opened[0]
 
 
 # A number before its unit, or first of two: "83.6 against 83.2 %", "1.2 to 3.4 points".

@@ -389,7 +389,7 @@ _ = right.set(title="how sure two networks are", xlabel="largest probability")
 # %% [markdown]
 # In the middle, the hard target's loss falls all the way to probability 1. The smoothed one has a
 # bottom, and beyond it, being surer *costs*. On the right, two trained networks obey, one smoothed
-# by 0.1 (green), one by 0.2 (blue): each piles up its answers close to its target, the dashed line.
+# by a tenth (green), one by two tenths (blue): each piles up its answers close to its target, the dashed line.
 # The price is that they understate how sure they are. (One number mends that, a *temperature*, by which the
 # logits are divided.) What they gain
 # is calm: nothing drives the logits to grow for ever.
@@ -588,7 +588,7 @@ draw_lines(right, distances, yscale="log", title="distance, mean of 300 walks")
 # ## 9 Must every image be whole?
 #
 # Early on a network learns coarse things: blue above, green below, something dark in the middle.
-# That takes no 32 × 32 pixels. **Progressive resizing** [7] trains on small images first. A
+# That takes no image in full size. **Progressive resizing** [7] trains on small images first. A
 # convolution doesn't ask how large its map is, so the same weights go on, later, on whole images.
 # **Before you run the cell:** how much cheaper is a step on 20 × 20 pixels than on 32 × 32?
 
@@ -668,7 +668,8 @@ ours = RECIPES["fast_cnn"].with_batch_size(LADDER_BATCH)
 plain = replace(
     ours, epochs=LADDER_EPOCHS, optimizer="adam", learning_rate=1e-3, weight_decay=0,
     schedule="constant", offset_rate=1, label_smoothing=0, normalization="unit",
-    initialization="random", whitening_epochs=0, augmentation=(), sides=((1, LADDER_SIDE),)
+    initialization="random", whitening_epochs=0, augmentation=(),
+    sides=((1, LADDER_SIDE),)
 )  # fmt: skip
 
 # %%

@@ -97,7 +97,7 @@ print(f"one batch: images {x_batch.shape}, labels {y_batch.shape}, from {data.na
 
 # %% tags=["setup"]
 def in_turns(steps):
-    """Seconds of each step in each turn; the first turn, which builds graphs, is dropped."""
+    """Seconds of each step in each turn, without the first, which builds graphs."""
     seconds = {name: [] for name in steps}
     for _ in range(1 + TURNS):
         for name, step in steps.items():
@@ -221,7 +221,9 @@ label_source(ax, data.name)
 for name, seconds in parts.items():
     s = seconds / sum(parts.values())
     print(
-        f"{name:14} {s:4.0%} of the step: free, it would make it {1 / (1 - s):.2f} × as fast"
+        f"{name:14} {s:4.0%} of the step: free, it would make it ",
+        f"{1 / (1 - s):.2f} × as fast",
+        sep="",
     )
 
 # %% [markdown]
@@ -487,8 +489,8 @@ ax.spines[["top", "right"]].set_visible(False)
 label_source(ax, data.name)
 
 # %% [markdown]
-# There it is, in orange: time in which nothing is computed. Not even your own dataset saves you. Only the last row has no
-# gaps.
+# There it is, in orange: time in which nothing is computed. A dataset of your own does not save you by itself; whether it waits
+# is a matter of luck, as you will see. Only the last row is safe.
 #
 # What happens? While it watches, the tuner takes naps, and each nap is twice as long as the last:
 # 10 milliseconds, 20, 40, and so on, until they last a minute [2]. At the end of an epoch `fit`
