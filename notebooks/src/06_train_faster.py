@@ -496,11 +496,13 @@ label_source(ax, data.name)
 # 10 milliseconds, 20, 40, and so on, until they last a minute [2]. At the end of an epoch `fit`
 # throws the pipeline away and makes a new one. And to throw it away, it has to wait until the tuner
 # wakes up. Add up the naps, and you get the moments of waking: about 5, 10, 20, 41 and 82 seconds
-# after the start of the epoch. So an orange bar ends where one of these moments comes. (Where it is missing, the
-# epoch ended just before the tuner woke up.)
+# after the start of the epoch. So an orange bar ends where one of these moments comes.
 #
-# So what you lose is a matter of luck. An epoch that ends just before the alarm loses nothing. One
-# that ends just after it loses as much again as it took. In exercise 2 you draw that curve. The
+# And where it is missing? `fit` does wake the tuner before it takes the pipeline down. But the flag that says *stop* is
+# set a moment after the call [2]. If the tuner looks at the flag too early, it goes back to sleep, and everybody waits.
+#
+# So what you lose is a matter of luck, twice. Of the epochs that are caught, one that ends just before the alarm loses
+# nothing, and one that ends just after it loses as much again as it took. In exercise 2 you draw that curve. The
 # cure is a dataset of your own, with the two lines about `options`. The package's own `train` does it for you.
 #
 # ## 5 Three trips instead of eight
@@ -887,7 +889,7 @@ ax.spines[:].set_visible(False)
 # **3.** The steps of your epochs take 12 seconds, and `fit` trains on arrays. You make the steps a
 # little cheaper, so that they take 10. How much shorter is the training?
 #
-# <details><summary>Answer</summary>Half as long. With 12 seconds, each epoch waits for the alarm at
+# <details><summary>Answer</summary>Up to half as long. With 12 seconds, an epoch that is caught waits for the alarm at
 # 20; with 10, the alarm rings almost at once. Such leaps are a sign that something other than the
 # network decides. With the tuner off, the saving would have been the honest sixth, and neither
 # training would wait.</details>
