@@ -135,6 +135,7 @@ def test_sizes_stay_within_the_norms(path):
     sizes = [len(code_lines(c)) for c in scripts if "hide-input" not in execute.tags(c)]
     assert 35 <= len(cells) <= 80
     assert statistics.median(sizes) <= 8 and max(sizes) <= 25
+    assert sum(size <= 18 for size in sizes) >= 0.9 * len(sizes)
     assert path.stat().st_size < 2e6
     for cell in scripts:
         assert max(map(len, cell.source.splitlines())) <= 88
@@ -193,14 +194,16 @@ def test_settings_are_named_once_in_capitals(path):
 
 
 @each
-def test_test_set_is_opened_at_most_once_after_all_training(path):
+def test_test_set_is_opened_once_after_all_training(path):
     sources = [cell.source for cell in code_cells(path)]
     opened = [
         i
         for i, source in enumerate(sources)
         if re.search(r"= (?:\w+\.)?load_cifar10_test\(", source)
     ]
-    assert len(opened) <= 1
+    assert len(opened) == (
+        0 if path.stem == "06_train_faster" else 1
+    )  # 06 trains nothing to its end
     learning = re.compile(r"\.fit\(|\btrain\(")
     helpers = [s for s in sources if s.startswith("def ") and learning.search(s)]
     names = "|".join(re.match(r"def (\w+)", source)[1] for source in helpers)
