@@ -17,10 +17,10 @@ test: $(READY) lint  ## unit tests, doctests, then every notebook under nbval
 data: $(READY)  ## fetch CIFAR-10, unless it is here
 	@$(BIN)/python -m cifar_utils data
 
-notebooks: $(READY)  ## run the series in full, in place (some 45 minutes on two cores)
+notebooks: $(READY)  ## run the series in full, in place (more than an hour on two cores)
 	@$(BIN)/python notebooks/execute.py --profile full
 
-results: $(READY)  ## render the README's tables and figures/ from the ledger
+results: $(READY)  ## render the ledger's tables and figures/ from its records
 	@$(BIN)/python -m cifar_utils results
 
 repository:  ## make repository URL=https://github.com/you/yours: the address, wherever it stands

@@ -20,6 +20,7 @@ from cifar_utils.experiments.tables import (
     on_one_data_set,
     ratios,
     speeds,
+    whole,
 )
 from cifar_utils.plotting import label_source, plot_confusion_matrix
 
@@ -89,16 +90,11 @@ def plot_cost(runs: list[Group]) -> Axes:
         if all(ends):
             arrow = {"arrowstyle": "->", "color": "0.8", "shrinkA": 5, "shrinkB": 5}
             ax.annotate("", ends[1], ends[0], arrowprops=arrow, zorder=0)
-    ax.set_xscale("log")
+    _measure_cost(ax, runs)
     ax.margins(x=0.1, y=0.08)
     ax.set_xlim(right=ax.get_xlim()[1] * 3)  # room for labels
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
     ax.set(xlabel="cost of the training (PFLOP)", ylabel="test accuracy, one view")
-    ax.grid(alpha=0.3)
-    label_source(ax, runs[0].first["data"]["name"])
     _write_beside(ax, labels)
     return ax
 
@@ -116,39 +112,39 @@ NAMES = {  # on the front page, for those who don't know the recipes
 def plot_staircase(runs: list[Group]) -> Axes:
     """Test accuracy against the cost of the training: each step is the best for its cost."""
     _, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
-    shown = {}  # of several budgets, the one with the most seeds
-    for run in sorted(runs, key=lambda run: len(run.records)):
-        shown[run.first["recipe"]] = run
     points = sorted(
-        (run.first["operations"] / 1e15, 100 * run.mean("test_accuracy").mean, recipe)
-        for recipe, run in shown.items()
-        if recipe in NAMES
+        (run.first["operations"] / 1e15, 100 * run.mean("test_accuracy").mean, name)
+        for recipe, name in NAMES.items()
+        if (run := whole(runs, recipe))
     )
-    steps, best_yet = [], 0.0
-    for cost, accuracy, _ in points:
-        if accuracy > best_yet:
+    steps, labels, best_yet = [], [], 0.0
+    for cost, accuracy, name in points:
+        higher = accuracy > best_yet
+        if higher:
             steps.append((cost, accuracy))
             best_yet = accuracy
-        color = OURS_COLOR if accuracy == best_yet else THEIRS
+        color = OURS_COLOR if higher else THEIRS
         ax.plot(cost, accuracy, "o", color=color)
+        labels.append((cost, accuracy, name, color))
     end = 2.5 * max(cost for cost, *_ in points)
     x, y = zip(*steps, (end, best_yet), strict=True)
     ax.plot(x, y, drawstyle="steps-post", color=OURS_COLOR, alpha=0.4, zorder=0)
-    ax.set_xscale("log")
+    _measure_cost(ax, runs)
     ax.set_xlim(x[0] / 2, end * 3)
     ax.set_ylim(min(y) - 6, max(y) + 6)
+    ax.set(xlabel="cost of the training (PFLOP: 10¹⁵ operations)", ylabel="test accuracy")
+    _write_beside(ax, labels, lift=7)
+    return ax
+
+
+def _measure_cost(ax: Axes, runs: list[Group]) -> None:
+    """Petaflop in plain numbers, by powers of ten, to the right, and percent upwards."""
+    ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
-    ax.set(xlabel="cost of the training (PFLOP: 10¹⁵ operations)", ylabel="test accuracy")
     ax.grid(alpha=0.3)
     label_source(ax, runs[0].first["data"]["name"])
-    labels = [
-        (cost, accuracy, NAMES[recipe], OURS_COLOR if (cost, accuracy) in steps else THEIRS)
-        for cost, accuracy, recipe in points
-    ]
-    _write_beside(ax, labels, lift=7)
-    return ax
 
 
 def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]], lift: float = 0) -> None:

@@ -163,7 +163,7 @@ def render_tables(text: str, new: dict[str, str]) -> str:
     return text
 
 
-def _whole(runs: list[Group], recipe: str) -> Group | None:
+def whole(runs: list[Group], recipe: str) -> Group | None:
     """The recipe's runs with as many epochs as it has; of several, the most seeds."""
     found = [
         run
@@ -178,10 +178,10 @@ def headlines_table(runs: list[Group]) -> str:
     """One row a system and a network of ours, at a glance."""
     rows = []
     for system in SYSTEMS:
-        theirs, ours = _whole(runs, system.recipe), _whole(runs, f"{system.network}_tuned")
+        theirs, ours = whole(runs, system.recipe), whole(runs, f"{system.network}_tuned")
         rows.append([system.tag, system.claim, _accuracy(theirs), _accuracy(ours), _cost(ours)])
     for name in OURS:
-        ours = _whole(runs, name)
+        ours = whole(runs, name)
         rows.append([f"`{name}`", "", "", _accuracy(ours), _cost(ours)])
     head = ("network of", "its claim", "its recipe, rebuilt", "our recipe", "PFLOP of ours")
     return _markdown(head, rows)
@@ -193,7 +193,7 @@ def systems_table(runs: list[Group]) -> str:
     for system in SYSTEMS:
         theirs = [run for run in runs if run.first["recipe"] == system.recipe]
         theirs.sort(key=lambda run: run.first["epochs"])
-        ours = _whole(runs, f"{system.network}_tuned")
+        ours = whole(runs, f"{system.network}_tuned")
         for run in theirs or [None]:
             rows.append([
                 system.tag,
