@@ -157,6 +157,8 @@ def check_answer(
 ) -> None:
     """Try the answer to an exercise; print ``solved``, or the first case that fails and a hint.
 
+    An answer that is not begun, and returns None, gets no hint.
+
     Parameters
     ----------
     number : int
@@ -175,23 +177,27 @@ def check_answer(
     >>> check_answer(1, lambda n: n * n, [((2,), 4), ((3,), 9)], "Multiply n by itself.")
     Exercise 1: solved
     >>> check_answer(1, lambda n: n + n, [((2,), 4), ((3,), 9)], "Multiply n by itself.")
-    Exercise 1: not solved yet. The answer to (3) should be 9, not 6. Multiply n by itself.
+    Exercise 1: not solved yet. With (3), it should be 9, not 6. Multiply n by itself.
     """
     for arguments, right in cases:
-        given = f"({', '.join(map(_in_short, arguments))})"
+        given = f"With ({', '.join(map(_in_short, arguments))}), " if arguments else ""
         try:
             result = answer(*arguments)
+            if result is None and right is not None:
+                print(f"Exercise {number}: not solved yet. The answer is None so far.")
+                return
             if callable(right):
                 wrong = right(result)
-                problem = wrong and f"With {given}, {wrong}."
+                problem = wrong and f"{given}{wrong}."
             else:
                 problem = None
                 if not _alike(result, right):
                     told = f"should be {_in_short(right)}, not {_in_short(result)}"
-                    problem = f"The answer to {given} {told}."
+                    problem = f"{given}it {told}."
         except Exception as error:  # the reader's own, or one that a wrong result leads to
-            problem = f"With {given}, it stops: {type(error).__name__}: {error}."
+            problem = f"{given}it stops: {type(error).__name__}: {error}."
         if problem:
+            problem = problem[0].upper() + problem[1:]
             print(f"Exercise {number}: not solved yet. {problem} {hint}")
             return
     print(f"Exercise {number}: solved")
