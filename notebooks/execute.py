@@ -42,7 +42,13 @@ SMOKE = tomllib.loads((HERE / "smoke.toml").read_text(encoding="utf-8"))
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4"}}  # what Colab opens it on
 AT_ONCE = {"smoke": 2, "full": 1}  # timings of a full run are results
-PAGE = HTMLExporter()  # without the code that notebooks fold away
+# Pages are without the code that notebooks fold away; pictures are described by their cells.
+PAGE = HTMLExporter(
+    raw_template="""{%- extends "lab/index.html.j2" -%}
+    {%- block data_png scoped -%}
+    {{ super() | replace("<img", '<img alt="' ~ cell.metadata.alt | escape ~ '"') }}
+    {%- endblock data_png -%}"""
+)
 PAGE.register_preprocessor(
     TagRemovePreprocessor(remove_input_tags={"hide-input"}), enabled=True
 )
@@ -119,7 +125,9 @@ def as_notebook(script: Path) -> nbformat.NotebookNode:
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{i:02d}"  # the same ids each time, so that diffs stay small
         if any(tag.startswith("check-") for tag in tags(cell)):
-            cell.metadata.tags.append("nbval-check-output")  # solved, or not solved yet
+            # Folded away; what it prints is compared: solved, or not solved yet.
+            cell.metadata.tags += ["nbval-check-output", "hide-input"]
+            cell.metadata["jupyter"] = {"source_hidden": True}
     return notebook
 
 

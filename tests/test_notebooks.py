@@ -264,6 +264,13 @@ def test_every_picture_names_its_data(path):
             assert "data.name" in cell.source, cell.source
 
 
+@each
+def test_every_picture_is_described_for_those_who_cannot_see_it(path):
+    for cell in code_cells(path):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            assert len(cell.metadata.get("alt", "")) > 30, cell.source
+
+
 @each_and_solutions
 def test_notebook_says_nothing_of_the_machine_it_was_made_on(path):
     assert not re.search(r"/(home|root|tmp|var|work|Users)/", path.read_text(encoding="utf-8"))
