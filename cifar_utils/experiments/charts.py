@@ -111,29 +111,31 @@ NAMES = {  # on the front page, for those who don't know the recipes
 
 def plot_staircase(runs: list[Group]) -> Axes:
     """Test accuracy against the cost of the training: each step is the best for its cost."""
-    _, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    _, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
     points = sorted(
         (run.first["operations"] / 1e15, 100 * run.mean("test_accuracy").mean, name)
         for recipe, name in NAMES.items()
         if (run := whole(runs, recipe))
     )
-    steps, labels, best_yet = [], [], 0.0
+    steps, best_yet = [], 0.0
     for cost, accuracy, name in points:
-        higher = accuracy > best_yet
-        if higher:
+        # Beside a step, the room is on the left; at the first, and beside the others, it isn't.
+        at = {"ha": "right", "xytext": (-8, 0)} if steps else {"xytext": (8, 6)}
+        if accuracy > best_yet:
             steps.append((cost, accuracy))
-            best_yet = accuracy
-        color = OURS_COLOR if higher else THEIRS
+            best_yet, color = accuracy, OURS_COLOR
+        else:
+            at, color = {"xytext": (8, -7)}, THEIRS
         ax.plot(cost, accuracy, "o", color=color)
-        labels.append((cost, accuracy, name, color))
+        at |= {"textcoords": "offset points", "va": "center_baseline", "fontsize": 9}
+        ax.annotate(name, (cost, accuracy), color=color, **at)
     end = 2.5 * max(cost for cost, *_ in points)
     x, y = zip(*steps, (end, best_yet), strict=True)
     ax.plot(x, y, drawstyle="steps-post", color=OURS_COLOR, alpha=0.4, zorder=0)
     _measure_cost(ax, runs)
-    ax.set_xlim(x[0] / 2, end * 3)
-    ax.set_ylim(min(y) - 6, max(y) + 6)
+    ax.set_xlim(x[0] / 2, end * 8)
+    ax.set_ylim(min(y) - 6, max(y) + 4)
     ax.set(xlabel="cost of the training (PFLOP: 10¹⁵ operations)", ylabel="test accuracy")
-    _write_beside(ax, labels, lift=7)
     return ax
 
 
@@ -147,11 +149,8 @@ def _measure_cost(ax: Axes, runs: list[Group]) -> None:
     label_source(ax, runs[0].first["data"]["name"])
 
 
-def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]], lift: float = 0) -> None:
-    """Write each text to the right of its point, and below others that it would meet.
-
-    `lift` is how far above it, in points, where there is a line to the right.
-    """
+def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]]) -> None:
+    """Write each text to the right of its point, and below others that it would meet."""
     ax.figure.draw_without_rendering()  # places the Axes
     high, wide, taken = 16, 7, []  # pixels of a line and a letter
     for x, y, text, color in sorted(labels, key=lambda label: -label[1]):
@@ -162,7 +161,7 @@ def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]], lift: f
                 place = other - high
         taken.append((left, right, place))
         down = (place - up) * 72 / ax.figure.dpi
-        at = {"xytext": (8, down + lift), "textcoords": "offset points", "va": "center"}
+        at = {"xytext": (8, down), "textcoords": "offset points", "va": "center"}
         behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         ax.annotate(text, (x, y), color=color, fontsize=9, bbox=behind, **at)
 
