@@ -116,14 +116,20 @@ def solved(script: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def number(cells: list) -> None:
+    """Give cells the same ids each time, so that diffs stay small."""
+    for i, cell in enumerate(cells):
+        cell["id"] = f"cell-{i:02d}"
+
+
 def as_notebook(script: Path) -> nbformat.NotebookNode:
     """Read a script as a notebook without outputs."""
     notebook = solved(script) if is_solution(script) else jupytext.read(script)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     if "\nimport keras" in "".join(cell.source for cell in notebook.cells):
         notebook.metadata |= nbformat.from_dict(GPU)
-    for i, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{i:02d}"  # the same ids each time, so that diffs stay small
+    number(notebook.cells)
+    for cell in notebook.cells:
         if any(tag.startswith("check-") for tag in tags(cell)):
             # Folded away; what it prints is compared: solved, or not solved yet.
             cell.metadata.tags += ["nbval-check-output", "hide-input"]
@@ -147,6 +153,7 @@ def update(script: Path, target: Path) -> None:
     executed = nbformat.read(target, as_version=4)
     notebook = combine_inputs_with_outputs(as_notebook(script), executed, "ipynb")
     notebook.metadata = executed.metadata
+    number(notebook.cells)
     nbformat.write(notebook, target)
 
 
