@@ -101,7 +101,7 @@ _ = linear.fit(as_rows(data.x_train[few]), data.y_train[few])
 # does it take until the model is wrong about it?
 
 
-# %%
+# %% alt="A truck, moved further to the right from picture to picture; above each what the linear model says, soon no longer truck."
 def slide(images, pixels):
     """Images, or one image, moved to the right by so many pixels."""
     border = [(0, 0)] * images.ndim
@@ -113,7 +113,6 @@ def ask_linear(images):
     return linear.predict(as_rows(images))
 
 
-# %% alt="A truck, moved further to the right from picture to picture; above each what the linear model says, soon no longer truck."
 def slide_truck(ask):
     """The truck, further and further to the right, under what a model says of it."""
     slid = np.stack([slide(truck, pixels) for pixels in SHIFTS])
@@ -518,7 +517,7 @@ def compile_with_cosine(network, images, epochs):
 # 06 tells that story.) One call trains. It takes most of this notebook's minutes, so read on meanwhile. The validation
 # images are only looked at: they tell after each epoch how the network does on images that it has not learned from.
 
-# %%
+# %% alt="Learning curves: training and validation loss fall, accuracies rise, and a gap opens between the two."
 compile_with_cosine(model, len(data.x_train), EPOCHS)
 history = model.fit(
     in_batches(data.x_train, data.y_train),
@@ -529,7 +528,6 @@ history = model.fit(
     verbose=2,
 ).history
 
-# %% alt="Learning curves: training and validation loss fall, accuracies rise, and a gap opens between the two."
 fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
     plotting.plot_learning_curves(history, metric, data_name=data.name, ax=ax)
