@@ -99,7 +99,7 @@ for part, count in parts.items():
     print(f"{part}: {count:,} parameters, {count / network.count_params():.0%}")
 
 # %% [markdown]
-# Nearly all in the head. That makes more than a thousand numbers for every photograph in our
+# Most of them in the head. That makes more than a thousand numbers for every photograph in our
 # album: room enough, perhaps, to remember the answer to each. Will the network do it?
 #
 # `train` takes a *recipe*, one object that holds every choice of a training. We start from the
@@ -264,7 +264,8 @@ axes[1].add_patch(plt.Rectangle((left - 0.5, top - 0.5), 32, 32, ec=ORANGE, **fr
 label_source(axes[2], data.name)
 
 # %% [markdown]
-# The dotted frame is where the photograph was, the orange one where our window fell. Draw a new
+# (A folded cell took a red car and padded it.) The dotted frame is where the photograph was, the orange one where our window
+# fell. Draw a new
 # window each time, toss a coin for the flip, and you get:
 
 # %% alt="A car and nine versions of it, moved and mirrored."
@@ -386,7 +387,7 @@ label_source(ax, data.name)
 # ## 4 Why it sometimes makes things worse
 #
 # Augmentation has a price. The task has become harder, so the network needs longer to get
-# anywhere. Stop too early, and you have paid without receiving. To see it, we train a smaller
+# anywhere. Stop too early, and you have paid and got nothing. To see it, we train a smaller
 # network, notebook 02's `valid_cnn`, for four, eight and sixteen epochs, with the three transforms and without.
 # Each of these is a training of its own, whose learning rate falls to zero at its end: what you
 # would do if that were all the time you had. And since one training could be luck, each is repeated
@@ -440,7 +441,7 @@ label_source(ax, data.name)
 # network probably knows its album, and its line flattens. The other goes on rising, and crosses it.
 #
 # What follows: **strong augmentation needs longer training.** The plain network has little to gain from more epochs; the
-# augmented one has a lot. So spend them, or transform mildly.
+# augmented one has a lot. So give it those epochs, or use milder transforms.
 
 # %% [markdown]
 # ## 5 Two stranger transforms: cutout and mixup
@@ -495,9 +496,8 @@ label_source(axes[3], data.name)
 # without is one throw of the dice against another. So we train with five seeds, and compare
 # seed by seed.
 #
-# From five gains, one a seed, we compute their mean and a **95 % interval**: a range made in such
-# a way that in 95 of a hundred experiments like this one it holds the true gain, the one that
-# infinitely many seeds would give. An interval that lies wholly to the right of zero speaks for
+# From five gains, one a seed, we compute their mean and a **95 % interval**. Imagine the true gain, the average over infinitely
+# many seeds. Of a hundred experiments like ours, about 95 would give an interval that contains it. An interval that lies wholly to the right of zero speaks for
 # the transform. Five seeds make wide intervals. That is no fault of the picture; it is how little
 # five runs know.
 #
@@ -529,7 +529,7 @@ label_source(ax, data.name)
 # %% [markdown]
 # The small dots are the five seeds, the large one is their mean, the bar is the interval. Only
 # flips clearly help. Shifts probably do. For rotation we would need more seeds, and that is worth
-# remembering, because many ablations rest on one. Look at the dots to see what a single seed could have told you.
+# remembering, because many ablations rest on a single one. Look at the dots to see what a single seed could have told you.
 #
 # And cutout and mixup? They end on the losing side. We suspect that they make the task hardest of all, and that ten epochs are
 # too few to earn that back: section 4 again.
@@ -592,9 +592,8 @@ print("photographs changed:", (cropped != x).any(axis=(1, 2, 3)).sum())
 
 # %% [markdown]
 # None. A window of 32 × 32 has only one place in a picture of that size. With padding before it,
-# it has 81. And there is a second surprise, which you can't see in a grid of photographs. To make
-# it visible, we give both layers, `RandomCrop` now with padding, 200 identical "maps": pictures in which each pixel's colour
-# is its own row and column. After the crop, the pixel in the middle tells us where it came from.
+# it has 81. And there is a second surprise, which is easily missed in a grid of *different* photographs. So we feed both layers,
+# padding before `RandomCrop`, 200 identical "maps": pictures in which each pixel's colour is its own row and column. After the crop, the pixel in the middle tells us where it came from.
 
 
 # %%
@@ -696,7 +695,7 @@ if len(some):
 # >   would add a point or two of uncertainty.
 # > * The ablation is for one small network and 10 epochs. Section 4 says why that matters: rotation, cutout
 # >   and mixup could gain in longer trainings. The inventors of the latter two trained for 200 epochs [3, 4].
-# > * We didn't tune the amounts, and tried no changes of colour, and no schemes that combine many transforms.
+# > * We didn't tune the amounts, and tried no changes of colour, and no schemes that choose among many transforms by themselves.
 # > * On a GPU or another processor the figures differ a little, and the lines of section 4 may cross elsewhere.
 #
 # ## Three takeaways
@@ -711,7 +710,7 @@ if len(some):
 # | transform | what it does | one thing to watch |
 # |---|---|---|
 # | flip | mirrors left and right | letters and digits |
-# | padded crop, shift | moves the picture | one offset a batch; none without padding |
+# | padded crop, shift | moves the picture | whether each picture moves by itself, and at all |
 # | rotation | tilts it | blurs, and stretches the border |
 # | cutout | covers a square | enough epochs |
 # | mixup | blends two pictures and their labels | enough epochs; labels as shares |
