@@ -103,7 +103,7 @@ def plain_block(x, channels, stride=1):
 # The first block of the second and the third stage slides its windows by two pixels (a stride of two), so the maps get half as wide and half as
 # high. At the end stands *global average pooling*, the mean of each channel over its map, and one dense layer. With
 # $n$ blocks in each stage, that makes $1 + 6n + 1$ layers: 8, 14, 20 and so on. This is the
-# family that He and his colleagues used for CIFAR-10 [1].
+# family that Kaiming He and his colleagues used for CIFAR-10 [1].
 
 
 # %% tags=["setup"]
@@ -309,7 +309,7 @@ draw_stages(stages)
 # ## 4 And on the way back
 #
 # Training sends two things through the network: pictures forward, and gradients backward. The gradient of a
-# weight near the input has to pass all layers above it, and each multiplies it by its own derivative. Here is
+# weight near the input has to pass all layers between it and the loss, and each multiplies it by its own derivative. Here is
 # what the plus sign does to that derivative:
 #
 # $$ \frac{\partial y}{\partial x} = \frac{\partial\,(x + F)}{\partial x} = I + \frac{\partial F}{\partial x} $$
@@ -351,8 +351,9 @@ axes[0].set_ylabel("gradient / kernel")
 plotting.label_source(axes[1], data.name)
 
 # %% [markdown]
-# In the plain network the gradients grow on their way to the input. At twenty layers, the first are an order of
-# magnitude ahead. At 56 it is hopeless: the first kernels get gradients that are thousands of times as long as the last ones'. There is one learning
+# In the plain network the gradients grow on their way to the input. At twenty layers, the first are an order of magnitude
+# ahead. At 56 it is hopeless: relative to their kernels, the first gradients are thousands of times as long as the last
+# ones. There is one learning
 # rate for all of them, and what is right for one layer is far too large for another. With shortcuts, the curves are much
 # flatter. The layers can learn at more similar speeds.
 #
@@ -471,8 +472,8 @@ plotting.label_source(axes[1], data.name)
 # %% [markdown]
 # The white dot is where training stopped. Dark is low. With shortcuts it lies in the deeper bowl, and in these two directions
 # the slopes around it lead down to it. Without them there is a shallower dent, higher up, and the ground around it
-# is flatter: it is section 5 seen from above, a training that has not come down as far. (At the edges we have added a random
-# kernel as long as the real one. At twenty layers both landscapes are smooth. The inventors of these pictures show much deeper networks, where the
+# is flatter. This matches section 5: training has not come down as far. (The loss is that of some training images. At the
+# edges, each random kernel that we add is as long as the trained one. At twenty layers both landscapes are smooth. The inventors of these pictures show much deeper networks, where the
 # left one turns into a mountain range [2].)
 
 # %% [markdown]
@@ -537,7 +538,7 @@ plotting.label_source(ax, data.name, above=True)
 # %% [markdown]
 # ## 8 Wide instead of deep
 #
-# `residual_cnn` comes from the description of a public tutorial [3], and it is a variant that you will meet often: three
+# We rebuilt `residual_cnn` from the description of a public tutorial [3]. It is a variant that you will meet often: three
 # blocks, of 128, 256 and 256 channels. Compare its block with ours. Which differences can you find?
 
 
@@ -573,12 +574,13 @@ for name in ("resnet20", "residual_cnn", "valid_cnn"):
 # (`resnet20` is our family at twenty layers, and `valid_cnn` is the network of notebook 02. An *operation* is one
 # multiplication or one addition; the way back is counted, too. The images are whole here; on smaller ones, as in the
 # training above, it is less.) A convolution's cost grows with the channels that come in *times* the channels that go
-# out. `residual_cnn` has four to eight times our channels. It would cost far more, if it had more than a few layers, and if
-# it did not pool before most of them.
+# out. `residual_cnn` has four to eight times our channels. Only that it has few layers, and pools between its blocks, keeps
+# its cost down.
 #
 # ## 9 Which should I choose?
 #
-# Here are all networks that come trained with this package. (Our family is not among them: it needs longer to train.) Further right: costlier to train (a PFLOP is 10¹⁵ operations).
+# Here are all networks that come trained with this package. (Our family is not among them: it needs longer to train.) Further right: costlier to train (a PFLOP is 10¹⁵ operations; smaller
+# images count for what they cost).
 # Higher: more often right.
 
 # %% alt="Test accuracy against the cost of training for four networks: the residual one costs most, a fast one gets as far for much less."
@@ -601,7 +603,7 @@ plotting.label_source(ax, data.name)
 # * **For the most accurate network of notebooks 01 to 04,** take `residual_cnn`, and pay for it.
 #
 # And look at the two points that start with *fast*. They are neither deep nor very wide, and they have no shortcuts at all. One
-# of them beats the residual network, for a fraction of the cost. How? That is notebook 05.
+# of them does at least as well as the residual network, for a fraction of the cost. How? That is notebook 05.
 
 # %% [markdown]
 # ## Check your understanding
@@ -635,8 +637,8 @@ plotting.label_source(ax, data.name)
 # ## Three takeaways
 #
 # * A deep plain network stays behind in *training*. Its layers stir what passes through them, forward and backward.
-# * A shortcut passes things on by default, and the block only adds to them. One plus sign, no weights, and depth becomes
-#   useful.
+# * A shortcut passes things on by default, and the block only adds to them. One plus sign, no weights, and depth stops
+#   hurting. In long trainings it pays [1].
 # * Depth, width and cost are three different things. Compare networks by what they cost.
 #
 # | choice | what it does | what it costs |
