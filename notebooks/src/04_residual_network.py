@@ -194,7 +194,7 @@ plotting.label_source(ax, data.name)
 # truck through a pile of fresh blocks, and look at it on the way, at the mean of all channels. (The folded cell does that.)
 
 
-# %% alt="A truck, and what is left of it after 4, 8 and 12 untrained blocks: soup." jupyter={"source_hidden": true} tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 def send_through(block, count):
     """The picture after 0, 4, 8, … untrained blocks: the mean of all channels."""
     keras.utils.set_random_seed(SEED)
@@ -209,6 +209,7 @@ def send_through(block, count):
     return [np.asarray(m)[0].mean(axis=-1) for m in maps]
 
 
+# %% alt="A truck, and what is left of it after 4, 8 and 12 untrained blocks: soup." jupyter={"source_hidden": true} tags=["hide-input"]
 def draw_stages(rows):
     """A row of pictures for each kind of block."""
     columns = 1 + BLOCKS // 4
@@ -296,9 +297,10 @@ for ax, name in zip(axes, ("plain block", "residual block"), strict=True):
 # **Before you run the cell:** what will be left of the truck after twelve untrained *residual* blocks?
 
 # %% alt="Two rows: through plain blocks the truck is soon gone; through residual blocks it is still there at the end."
-stages = {name: send_through(block, BLOCKS) for name, block in (
-    ("plain", plain_block), ("residual", residual_block),
-)}  # fmt: skip
+stages = {
+    name: send_through(block, BLOCKS)
+    for name, block in (("plain", plain_block), ("residual", residual_block))
+}
 draw_stages(stages)
 
 # %% [markdown]
@@ -430,6 +432,7 @@ def random_direction(network, rng):
     ]
 
 
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 def landscape(network):
     """The loss on a grid around the trained weights."""
     weights = network.get_weights()
