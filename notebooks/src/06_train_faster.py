@@ -74,8 +74,8 @@ LIMIT = None  # training images; None for all
 BATCH = 256
 TURNS = 25  # of everything that is timed
 MATRIX = 2_048  # side of the matrices of the speed test
-EPOCH_SECONDS = 3.1  # how long an epoch of section 4 should take
-WATCHED_EPOCHS = 4
+EPOCH_SECONDS = 1.6  # how long an epoch of section 4 should take
+WATCHED_EPOCHS = 10
 CHALLENGE_IMAGES = 15_000  # for exercise 3
 CHALLENGE_EPOCHS = 4
 
@@ -177,7 +177,7 @@ def taken_apart(times):
 model = build_model("fast_cnn")
 parts = taken_apart(in_turns(stopwatch(model)))
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# %% alt="A training step as a bar, cut into its parts: the backward pass is the longest." jupyter={"source_hidden": true} tags=["hide-input"]
 PALETTE = ["gray", "#C98500", "#56B4E9", "#0072B2", "#B25A8E"]
 
 
@@ -266,7 +266,7 @@ print(f"a step with 256 images:  {256 * sum(counts.values()):,.0f} million")
 # the maps are largest near the input, and the channels are most near the output. Where is the
 # most work?
 
-# %%
+# %% alt="Bars of operations by layer: a few convolutions have nearly all of them."
 shapes = [model.get_layer(name).output.shape[1:] for name in counts]
 labels = [
     f"{name.removesuffix('_conv')}   {' × '.join(map(str, shape))}"
@@ -305,17 +305,20 @@ label_source(ax, data.name)
 # %%
 matrix = tf.random.normal((MATRIX, MATRIX))
 long_list = tf.random.normal((BATCH, 32, 32, 64))
-times = in_turns(
-    {
-        "cook": tf.function(lambda: tf.matmul(matrix, matrix)),
-        "carry": tf.function(lambda: long_list + 1.0),
-    }
-)
+steps = {
+    "cook": tf.function(lambda: tf.matmul(matrix, matrix)),
+    "carry": tf.function(lambda: long_list + 1.0),
+}
+
 
 # %%
-peak = 2 * MATRIX**3 / times["cook"].min()  # operations a second
-carried = 2 * 4 * tf.size(long_list).numpy()  # bytes: there and back, 4 for a number
-bandwidth = carried / times["carry"].min()  # bytes a second
+def limits(times):
+    """Operations a second, and bytes a second: there and back, 4 for a number."""
+    peak = 2 * MATRIX**3 / times["cook"].min()
+    return peak, 2 * 4 * tf.size(long_list).numpy() / times["carry"].min()
+
+
+peak, bandwidth = limits(in_turns(steps))
 print(f"arithmetic: at most {peak / 1e9:,.0f} billion operations a second")
 print(f"memory:     at most {bandwidth / 1e9:,.0f} billion bytes a second")
 print(f"the cook is busy from {peak / bandwidth:.0f} operations a byte")
@@ -355,24 +358,27 @@ probes = {
     "normalisation": (layers.BatchNormalization(), (31, 31, 32)),
     "ReLU": (layers.ReLU(), (31, 31, 32)),
 }
-steps, needs = {}, {}
+needs = {}
 for name, (layer, shape) in probes.items():
     maps = keras.random.normal((BATCH, *shape), seed=SEED)
     needs[name] = work(layer, maps)
     steps[name] = tf.function(partial(layer, maps, training=True))
+steps["whole step"] = stopwatch(model)["update"]
 times = in_turns(steps)
 
 # %% [markdown]
 # We draw each layer as a dot: to the right, the more it computes with each byte; upwards, the more
-# operations a second it really did. The two limits become a roof. Under the slope the waiter
+# operations a second it really did. The two limits become a roof; they take turns with the layers, so
+# that a busy spell hits all alike. Under the slope the waiter
 # decides, under the flat part the cook. **Before you run the cell:** which dots will touch the
 # roof, and which will hang far below it?
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# %% alt="A roofline: convolutions reach the flat part of the roof, normalisation and ReLU lie under its slope." jupyter={"source_hidden": true} tags=["hide-input"]
+peak, bandwidth = limits(times)
 x, ridge = np.geomspace(0.06, 2_000, 300), peak / bandwidth
 roof, low = np.minimum(peak, bandwidth * x) / 1e9, bandwidth * 1e-11
 slanted = {"rotation": -35, "rotation_mode": "anchor"}
-whole = sum(counts.values()) * 1e6 * BATCH / sum(parts.values())
+whole = sum(counts.values()) * 1e6 * BATCH / times["whole step"].min()
 fig, ax = plt.subplots(figsize=(9, 4.8), layout="constrained")
 ax.loglog(x, roof, color="black", linewidth=2)
 ax.fill_between(x, low, roof, where=x <= ridge, color="#E69F00", alpha=0.13)
@@ -382,6 +388,7 @@ for name, (count, size) in needs.items():
     colour = "#0072B2" if at > ridge else "#B86A00"
     ax.plot(at, speed, "o", color=colour, markersize=8)
     ax.text(1.25 * at, 0.8 * speed, name, color=colour, va="top", **slanted)
+ax.set_xlabel("operations for each byte carried (arithmetic intensity)")
 ax.axhline(whole / 1e9, color="gray", linestyle="--")
 told = f"a whole training step: {whole / peak:.0%} of the flat roof"
 ax.text(0.07, 1.1 * whole / 1e9, told, color="gray")
@@ -389,10 +396,8 @@ ax.text(0.07, 1.3 * low, "memory-bound: the waiter decides", color="#B86A00")
 right = {"x": 1_900, "ha": "right"}
 ax.text(y=2 * peak / 1e9, s="what arithmetic allows", **right)
 ax.text(y=1.3 * low, s="compute-bound: the cook decides", color="#0072B2", **right)
-ax.set(
-    xlim=(x[0], x[-1]), ylim=(low, 4 * peak / 1e9), ylabel="billion operations a second"
-)
-ax.set_xlabel("operations for each byte carried (arithmetic intensity)")
+ax.set(xlim=(x[0], x[-1]), ylim=(low, 4 * peak / 1e9))
+ax.set_ylabel("billion operations a second")
 label_source(ax, data.name)
 
 # %% [markdown]
@@ -416,9 +421,8 @@ label_source(ax, data.name)
 # ## 4 A wait that nobody ordered
 #
 # Between the last step of an epoch and the first of the next, nothing should happen but a little
-# shuffling. Let's look. The callback notes when the steps of each epoch begin and end. How long an
-# epoch takes will turn out to matter, so we time a step and take as many images as fill an epoch of
-# a few seconds.
+# shuffling. Let's look. A callback notes when the steps of each epoch begin and end. To see many gaps
+# in little time, we train on so few images that an epoch takes between one and two seconds.
 #
 # We feed `fit` the same images in three ways. First as arrays, the way of every tutorial. Then as a
 # dataset of our own. Then as that dataset with one option more: its **autotuner** switched off. The
@@ -442,19 +446,9 @@ class Stopwatch(keras.callbacks.Callback):
         self.epochs[-1][1] = time.perf_counter()
 
 
-def learner():
-    network = build_model("fast_cnn")
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(keras.optimizers.SGD(0.01), loss)
-    return network
-
-
 # %%
-network, labels = learner(), data.y_train[:BATCH]
-times = in_turns({"step": lambda: network.train_on_batch(x_batch, labels)})
-count = BATCH * max(1, int(EPOCH_SECONDS / np.median(times["step"])))
+count = BATCH * max(1, int(EPOCH_SECONDS / np.median(times["whole step"])))
 x_few, y_few = data.x_train[:count], data.y_train[:count]
-print(f"about {EPOCH_SECONDS} s an epoch: {len(x_few) // BATCH} steps on this machine")
 own = tf.data.Dataset.from_tensor_slices((x_few, y_few)).shuffle(count).batch(BATCH)
 options = tf.data.Options()
 options.autotune.enabled = False
@@ -467,48 +461,51 @@ inputs = {
 # %%
 watched = {}
 for name, given in inputs.items():
-    watch = Stopwatch()
-    learner().fit(**given, epochs=WATCHED_EPOCHS, callbacks=[watch], verbose=0)
+    network, watch = build_model("fast_cnn"), Stopwatch()
+    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    network.fit(**given, epochs=WATCHED_EPOCHS, callbacks=[watch], verbose=0)
     watched[name] = np.array(watch.epochs) - watch.epochs[0][0]
 
-# %%
+# %% alt="Time lines of three ways to feed fit: orange waits between some epochs with arrays and with a plain dataset, none with its tuner off."
 fig, ax = plt.subplots(figsize=(9, 2.8), layout="constrained")
 centre = {"ha": "center", "va": "center"}
 for row, epochs in enumerate(watched.values()):
     for number, (begin, end) in enumerate(epochs, start=1):
         ax.barh(row, end - begin, 0.6, begin, color="#0072B2", edgecolor="w")
-        ax.text((begin + end) / 2, row, f"epoch {number}", color="w", **centre)
+        ax.text((begin + end) / 2, row, number, color="w", **centre)
     for end, begin in zip(epochs[:-1, 1], epochs[1:, 0], strict=True):
         wait, middle = begin - end, (begin + end) / 2
         ax.barh(row, wait, 0.3, end, color="#D55E00")
-        if wait > 0.3:
-            ax.text(middle, row - 0.3, f"{wait:.1f} s", color="#D55E00", **centre)
-ax.set(yticks=range(3), yticklabels=watched, xlabel="seconds since the first step")
+        if wait > 0.2:
+            ax.text(middle, row - 0.28, f"{wait:.1f} s", color="#D55E00", **centre)
+ax.set(yticks=range(3), yticklabels=watched, xlabel="seconds; the numbers are epochs")
 ax.invert_yaxis()
 ax.spines[["top", "right"]].set_visible(False)
 label_source(ax, data.name)
 
 # %% [markdown]
-# There it is, in orange: time in which nothing is computed. A dataset of your own does not save you by itself; whether it waits
-# is a matter of luck, as you will see. Only the last row is safe.
+# There it is, in orange: time in which nothing is computed. A dataset of your own does not save you by
+# itself. Only the last row is safe.
 #
-# What happens? While it watches, the tuner takes naps, and each nap is twice as long as the last:
-# 10 milliseconds, 20, 40, and so on, until they last a minute [2]. At the end of an epoch `fit`
-# throws the pipeline away and makes a new one. And to throw it away, it has to wait until the tuner
-# wakes up. Add up the naps, and you get the moments of waking: about 5, 10, 20, 41 and 82 seconds
-# after the start of the epoch. So an orange bar ends where one of these moments comes.
+# What happens? While it watches, the tuner takes naps, and each nap is twice as long as the one
+# before: 10 milliseconds, 20, 40, and so on, until they last a minute [2]. At the end of an epoch `fit`
+# throws the pipeline away. It wakes the tuner, so that it sees the note that says *stop*. And here is
+# the mistake: the tuner is woken a moment *before* the note is pinned up [3]. A slow tuner finds it. A
+# quick one looks, sees nothing, and goes back to bed until its nap is over. Then `fit` has to wait.
 #
-# And where it is missing? `fit` does wake the tuner before it takes the pipeline down. But the flag that says *stop* is
-# set a moment after the call [2]. If the tuner looks at the flag too early, it goes back to sleep, and everybody waits.
+# Such a mistake is called a **race**: what happens depends on who is faster by microseconds. So how
+# many orange bars you see is up to chance, and to how busy your machine is. How long they are is not.
+# Add up the naps, and you get the moments of waking: about 1.3, 2.6, 5, 10, 20, 41 and 82 seconds after
+# the start of the epoch. A blue bar and the orange one behind it end at one of these.
 #
-# So what you lose is a matter of luck, twice. Of the epochs that are caught, one that ends just before the alarm loses
-# nothing, and one that ends just after it loses as much again as it took. In exercise 2 you draw that curve. The
-# cure is a dataset of your own, with the two lines about `options`. The package's own `train` does it for you.
+# An epoch that ends just before the alarm loses nothing. One that ends just after it can lose as much
+# again as it took. In exercise 2 you draw that curve. The cure is a dataset of your own, with the two
+# lines about `options`. The package's own `train` does it for you.
 #
 # ## 5 Three trips instead of eight
 #
-# Back to the step itself, and to the dot that hung too low. Batch normalisation subtracts a mean
-# and divides by a deviation, as notebook 02 explained. Keras puts it together from elementary
+# Back to the step itself, and to the dot that hung too low. Batch normalisation [5] subtracts a
+# mean and divides by a deviation, as notebook 02 explained. Keras puts it together from elementary
 # operations:
 
 
@@ -529,12 +526,13 @@ def step_by_step(maps):
 # what has been fetched stays in the kitchen until everything is done with it. One reading is not
 # enough, because it must know the mean before it can subtract it. Two reads and one write are enough.
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# %% alt="Two diagrams of the trips to memory that a normalisation makes: eight step by step, three when fused." jupyter={"source_hidden": true} tags=["hide-input"]
 trips = {
     "step by step": ["mean", "squares", "", "variance", "scale", "", "shift", ""],
     "fused": ["statistics", "everything else", ""],
 }
 ways = {"step by step": "rrwrrwrw", "fused": "rrw"}
+moves = {"r": ("read", "#0072B2", 0.98), "w": ("write", "#D55E00", 0.02)}
 fig = plt.figure(figsize=(9, 2.6), layout="constrained")
 for ax, (name, texts) in zip(
     fig.subplots(1, 2, width_ratios=(8, 3.6)), trips.items(), strict=True
@@ -544,9 +542,7 @@ for ax, (name, texts) in zip(
     ax.text(-0.42, 1.17, "memory", va="center")
     ax.text(-0.42, -0.18, "processor", va="center")
     for place, (way, text) in enumerate(zip(ways[name], texts, strict=True)):
-        word, colour, top = {
-            "r": ("read", "#0072B2", 0.98), "w": ("write", "#D55E00", 0.02)
-        }[way]  # fmt: skip
+        word, colour, top = moves[way]
         arrow = {"arrowstyle": "-|>", "color": colour, "lw": 3, "mutation_scale": 18}
         ax.annotate("", (place, 1 - top), (place, top), arrowprops=arrow)
         ax.text(place + 0.1, 0.5, word, rotation=90, color=colour, va="center")
@@ -564,9 +560,14 @@ for ax, (name, texts) in zip(
 def fused(maps):
     ones, zeros, none = tf.ones(maps.shape[-1]), tf.zeros(maps.shape[-1]), tf.zeros([0])
     return tf.raw_ops.FusedBatchNormV3(
-        x=maps, scale=ones, offset=zeros, mean=none, variance=none,
-        epsilon=1e-3, is_training=True,
-    ).y  # fmt: skip
+        x=maps,
+        scale=ones,
+        offset=zeros,
+        mean=none,
+        variance=none,
+        epsilon=1e-3,
+        is_training=True,
+    ).y
 
 
 maps = keras.random.normal((BATCH, 31, 31, 32), mean=1.0, seed=SEED)
@@ -625,7 +626,7 @@ def plot_ratios(times, label, source=data.name):
     label_source(ax, source)
 
 
-# %%
+# %% alt="How many times faster fused normalisation is, forward and backward."
 both = [layers.BatchNormalization(), FusedBatchNormalization()]
 _ = [layer(maps) for layer in both]  # builds them
 pairs = {
@@ -648,7 +649,7 @@ plot_ratios(compare(pairs), "fused against step by step", data.name)
 # them at a time. What do we lose? Let us look at the bits.
 
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# %% alt="The bits of 1.001 in three formats: sign, exponent and fraction in colours." jupyter={"source_hidden": true} tags=["hide-input"]
 def bits(value, dtype):
     """The ones and zeros of a number, its sign first."""
     number = np.array(value, tf.as_dtype(dtype).as_numpy_dtype)
@@ -681,7 +682,7 @@ _ = ax.set(title="1.001 in three formats", xticks=[])
 # the fourth digit of an activation. For a *weight* it is not. **Before you run the cell:**
 # start with a weight of 1 and add an update of 0.001, a thousand times. Where does each format end?
 
-# %%
+# %% alt="A weight that gets tiny updates: in float32 it climbs, in bfloat16 it never moves."
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for dtype, colour in zip(FORMATS, ("#000000", "#0072B2", "#E69F00"), strict=True):
     number = tf.as_dtype(dtype).as_numpy_dtype
@@ -696,7 +697,7 @@ label_source(ax, data.name)
 
 # %% [markdown]
 # In `bfloat16` the weight never moves: each update is rounded away before the next one comes. A
-# network stored like that stops learning. So we **mix** [3]. The weights stay in `float32`, and so do
+# network stored like that stops learning. So we **mix** [4]. The weights stay in `float32`, and so do
 # their updates, the statistics of normalisations, the logits and the loss. Everything bulky, the
 # feature maps and their gradients, is cast to 16 bits. Keras calls this `mixed_bfloat16`.
 # (`float16` needs one thing more: gradients below its smallest number would vanish, so the loss is
@@ -721,7 +722,7 @@ best = machine.best_precision()
 half = "mixed_bfloat16" if best == "float32" else best
 print("fastest precision on this machine:", best)
 
-# %%
+# %% alt="How many times faster half precision is than float32, for a matrix product, a convolution and a training step."
 short = tf.cast(matrix, half.removeprefix("mixed_"))
 product = tf.function(lambda a: tf.matmul(a, a))
 networks = [accelerate(built(precision)) for precision in ("float32", half)]
@@ -772,7 +773,7 @@ print("same outputs:", np.allclose(*outputs, atol=1e-4))
 shared = [a is b for a, b in zip(mine.weights, twin.weights, strict=True)]
 print("shared weights:", all(shared))
 
-# %%
+# %% alt="How many times faster the reader's own network gets by each of the cures."
 pairs = {
     "faster twin": [forward_and_back(network, x_batch) for network in (mine, twin)],
     f"faster twin, {best}": [
@@ -790,7 +791,7 @@ plot_ratios(compare(pairs), "against the network as it was written", data.name)
 # Would you see the gain in the time line of section 1? Here is the same step again, before and
 # after.
 
-# %%
+# %% alt="The training step before and after, as two bars cut into their parts."
 after = accelerate(built(best))
 steps = {("before", part): step for part, step in stopwatch(model).items()}
 steps |= {("after", part): step for part, step in stopwatch(after).items()}
@@ -820,7 +821,7 @@ label_source(ax, data.name)
 # microseconds, however little the kernel has to do. If kernels are short, the GPU mostly waits
 # for the next one. The picture is a drawing, not a measurement.
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# %% alt="Time lines of a processor and a GPU: on the GPU, short bursts of work with waits for the next order between them." jupyter={"source_hidden": true} tags=["hide-input"]
 rows = {
     "small kernels": [(0.9 * i + 0.55, 0.25) for i in range(14)],
     "fused by XLA": [(0.55 + 0.95 * i, 0.62) for i in range(6)],
@@ -896,15 +897,16 @@ ax.spines[:].set_visible(False)
 #
 # ## How far to trust this
 #
-# > **Machine.** All figures are of one machine and one run. Ratios within a run are what to compare;
-# > milliseconds are not. Turns cancel slow drifts, and the quickest turn is free of most
-# > disturbances, but a machine that others use at the same time can still fool it.
-# > **Parts.** Differences of two large times are uncertain when the part is small, the update above
-# > all. **Roof.** A matrix product and an addition of 64 MB are what TensorFlow reaches, not the
+# > **Machine.** All figures are of one machine and one run. Ratios within a run are what to
+# > compare; milliseconds are not. Turns cancel slow drifts, and the quickest turn is free of most
+# > disturbances, but a machine that others use at the same time can still fool it. **Parts.**
+# > Differences of two large times are uncertain when the part is small, the update above all.
+# > **Roof.** A matrix product and an addition of 64 MB are what TensorFlow reaches, not the
 # > hardware's limit; small maps can stay in the processor's cache and beat the slope. The six
 # > operations that a normalisation counts are those of section 5. **The wait** was seen with Keras
-# > 3.15 on TensorFlow 2.21. **GPUs** were not measured here. **Accuracy** under half precision was
-# > not compared in this notebook. Nothing here used the test set.
+# > 3.15 on TensorFlow 2.21; how often it comes differs from run to run, and its cause is read from
+# > TensorFlow's source, not traced. **GPUs** were not measured here. **Accuracy** under half
+# > precision was not compared in this notebook. Nothing here used the test set.
 #
 # ## Three takeaways
 #
@@ -944,8 +946,8 @@ check_answer(
 # %% [markdown]
 # **Exercise 2 ★★** The autotuner's first nap lasts 0.01 seconds and begins with the epoch. Each nap
 # begins when the last one ends and is twice as long, but none is longer than 60 seconds. Write
-# `wait_after(seconds)`: how long an epoch of so many seconds waits for the tuner to wake up. Then
-# draw it for epochs of 1 to 100 seconds. Which epochs are the unlucky ones?
+# `wait_after(seconds)`: how long an epoch of so many seconds waits for the tuner, when it has missed
+# the note. Then draw it for epochs of 1 to 100 seconds. Which epochs are the unlucky ones?
 
 
 # %% tags=["answer-2"]
@@ -1028,8 +1030,9 @@ check_answer(
 # ## References
 #
 # 1. S. Williams, A. Waterman, D. Patterson, [Roofline: An Insightful Visual Performance Model for Multicore Architectures](https://doi.org/10.1145/1498765.1498785), 2009.
-# 2. The naps' lengths are in TensorFlow's source, [`tensorflow/core/framework/model.h`](https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/model.h): `kOptimizationPeriodMinMs` and `kOptimizationPeriodMaxMs`.
-# 3. P. Micikevicius et al., [Mixed Precision Training](https://arxiv.org/abs/1710.03740), 2018.
-# 4. S. Ioffe, C. Szegedy, [Batch Normalization](https://arxiv.org/abs/1502.03167), 2015.
+# 2. TensorFlow's source, [`model.h`](https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/model.h): `kOptimizationPeriodMinMs` and `kOptimizationPeriodMaxMs`, and `OptimizeLoop` in `model.cc` beside it.
+# 3. TensorFlow's source, [`cancellation.cc`](https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/cancellation.cc): `StartCancelWithStatus` runs the callbacks, of which one wakes the tuner, and sets `is_cancelled_` after them.
+# 4. P. Micikevicius et al., [Mixed Precision Training](https://arxiv.org/abs/1710.03740), 2018.
+# 5. S. Ioffe, C. Szegedy, [Batch Normalization](https://arxiv.org/abs/1502.03167), 2015.
 #
 # **Previous:** [05 · A better recipe](05_a_better_recipe.ipynb)
