@@ -2,8 +2,8 @@
 # # 05 · A better recipe
 #
 # **Take the network of notebook 02: the same layers, the same 297,226 parameters, the same ten epochs, the same number
-# of multiplications. Train it once as its author did, and once by a better recipe. Half of its mistakes are gone. Nothing
-# was added. So where were those answers hiding?**
+# of multiplications. Train it once as the author of that network did, and once by a better recipe. More than half of its
+# mistakes are gone. Nothing was added. So where were those answers hiding?**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/05_a_better_recipe.ipynb)
 #
@@ -17,10 +17,9 @@
 #
 # **Before you start** read [notebook 02](02_baseline_cnn.ipynb), for logits, cross-entropy and
 # batch normalisation, and the part of [03](03_data_augmentation.ipynb) about flips and crops.
-# It helps to know what a singular value is; a picture will remind you.
+# It helps to have met covariance, eigenvectors and singular values; pictures will remind you.
 #
-# **Runtime** about 17 minutes on two processor cores: eight for the ladder of section 11, seven for the
-# networks of section 12, the rest next to nothing.
+# **Runtime** about 17 minutes on two processor cores, nearly all of it for the trainings of sections 11 and 12.
 
 # %% [markdown]
 # ## Setup
@@ -53,7 +52,7 @@ from matplotlib.ticker import LogLocator, PercentFormatter
 
 from cifar_utils.data import channel_statistics, load_cifar10, load_cifar10_test
 from cifar_utils.evaluation import accuracy_interval, predict_probabilities
-from cifar_utils.fast import progressive, whitening
+from cifar_utils.fast import whitening
 from cifar_utils.models import build_model
 from cifar_utils.notebook import check_answer
 from cifar_utils.operations import operations
@@ -72,7 +71,7 @@ VAL_SIZE = 5_000
 LIMIT = None  # training images; None for all
 TEST_LIMIT = None
 PATCH_IMAGES = 2_000  # whose patches are whitened
-IMAGE = 15  # the training image that we look at
+IMAGE = 39  # the training image that we look at
 LADDER_IMAGES, LADDER_EPOCHS, LADDER_BATCH = 15_000, 5, 250
 LADDER_SIDE, LADDER_SMALL = 16, 12  # pixels
 LADDER_SEEDS = (0, 1, 2)
@@ -82,9 +81,9 @@ EPOCHS, BATCH_SIZE = 12, 1_000  # of the last training
 # %% [markdown]
 # ## 1 The same network, half the mistakes
 #
-# A **recipe** is everything about a training but the network and the images: where the weights
+# A **recipe** is everything about a training but the network and the data: where the weights
 # start, what the loss asks for, how far each step goes, when the steps become small. Here are two trainings of
-# notebook 02's network, from the ledger of this series [2]. Both take ten epochs.
+# notebook 02's network, from the record of all our runs, the *ledger* [2]. Both take ten epochs.
 
 # %% tags=["setup"]
 data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=LIMIT)
@@ -127,8 +126,8 @@ for whose, name in (("its author's", "valid_cnn"), ("a better one", "valid_cnn_t
     print(f"{whose:13} {told} on validation images")
 
 # %% [markdown]
-# No larger, no longer, and far better. At the end of this notebook you will train a network that gets nine out of ten
-# right, with these ideas and a few more operations. Between here and there lie nine ideas, each the answer to a question:
+# No larger, no longer, and far better. The second recipe has the flips and crops of notebook 03, and seven of the nine ideas
+# below, each the answer to a question:
 #
 # | when | the question | the idea | section |
 # |---|---|---|---|
@@ -141,6 +140,11 @@ for whose, name in (("its author's", "valid_cnn"), ("a better one", "valid_cnn_t
 # | along the way | must the last step be the best? | averaging | 8 |
 # | | must every image be whole? | small images first | 9 |
 # | after the last step | is one look enough? | six views | 10 |
+#
+# (It leaves out small images and six views, and its logits are as they come.) From here on, *our network* is another one:
+# `fast_cnn`, made to learn quickly. It has a first layer that is given, not learned; then six convolutions in three stages;
+# then one linear layer. Section 11 tries the ideas on it one after the other. And in section 12 you train it with all of
+# them, for about three times the operations above. Then it gets nine out of ten right.
 #
 # ## 2 Why should the learning rate fall?
 #
@@ -178,10 +182,10 @@ def draw_bowl(ax, path, title, colour, last=20):
 
 # %% [markdown]
 # And here are three **schedules** [8], ways to set the rate as training goes on, as shares of its
-# peak. **Before you run the cell:** it takes 100 noisy steps by each. The constant rate makes
-# the longest steps nearly all the time. Will it end closest to the bottom?
+# peak. (The cosine is the one of notebooks 02 and 04.) **Before you run the cell:** it takes 100 noisy steps by each, and
+# shows two of them. The constant rate makes the longest steps nearly all the time. Will it end closest to the bottom?
 
-# %%
+# %% alt="Three schedules: constant, a triangle that rises quickly and falls slowly, and a cosine."
 progress = np.arange(100) / 100
 schedules = {
     "constant": np.ones(100),
@@ -189,9 +193,10 @@ schedules = {
     "cosine": (1 + np.cos(np.pi * progress)) / 2,
 }
 (ax,) = panels(height=2.2)
-draw_lines(ax, schedules, xlabel="step of 100", ylabel="rate, of its peak")
+draw_lines(ax, schedules, xlabel="step", ylabel="rate / its peak")
 ax.texts[1].set_y(0.08)  # clear of the name below
 
+# %% alt="Two walks in a bowl: at a constant rate the last steps are spread about the bottom, with the triangle they lie close to it; its distance goes on falling."
 walks = {name: descend(0.3 * rates) for name, rates in schedules.items()}
 shown = ("constant", "triangle")
 distances = {name: np.linalg.norm(walks[name], axis=2).mean(axis=1) for name in shown}
@@ -199,44 +204,44 @@ left, middle, right = panels(3)
 draw_bowl(left, walks["constant"][:, 0], "constant rate", ORANGE)
 draw_bowl(middle, walks["triangle"][:, 0], "triangle", BLUE)
 draw_lines(right, distances, yscale="log", title="distance, mean of 300 walks")
+_ = right.set_xlabel("step")
 
 # %% [markdown]
 # The constant walk arrives quickly, and then jumps about the bottom for ever: each step's noise
-# throws it as far as the last step brought it. The triangle's last steps are too short to
+# undoes what the last one gained. The triangle's last steps are too short to
 # jump. It *settles*: its black dots, the last twenty steps, lie closer together. And on the right,
 # over many walks, the constant line soon stops falling, while the triangle's goes on to the end.
 #
 # So a falling rate is hare and tortoise in one: quick while there is ground to cover, careful
 # when care is what counts. And the short rise at the start? At the first step a real
 # network's weights are random, and its averages (momentum, batch normalisation) are empty. A few
-# small steps let them fill. Keep this picture in mind. It explains the strangest curve of this
-# notebook, in section 12.
+# small steps let them fill. Remember the jumping: it has a part in the strangest curve of this notebook, in section 12.
 #
 # ## 3 What can we tell the network in advance?
 #
 # Point at any pixel of a photo and guess the colour of the one beside it. *The same* is nearly
 # always a good guess. So most of what a network sees is repetition, and what is worth
 # knowing, edges and textures, is a faint difference on top. Cut images into patches of
-# 2 × 2 pixels, with three colours twelve numbers each, and see how these go together:
+# 2 × 2 pixels. Each is twelve numbers: four pixels in three colours. See how these go together:
 
 # %%
 mean, std = channel_statistics(data.x_train)
 z = (data.x_train[:PATCH_IMAGES] / 255 - mean) / std
 windows = np.lib.stride_tricks.sliding_window_view(z, (2, 2), axis=(1, 2))
-patches = windows[:, ::2, ::2].transpose(0, 1, 2, 4, 5, 3).reshape(-1, 12)
+patches = np.moveaxis(windows[:, ::2, ::2], 3, -1).reshape(-1, 12)  # colours last
 covariance = patches.T @ patches / len(patches)
 variances, patterns = np.linalg.eigh(covariance)
 variances, patterns = variances[::-1], patterns[:, ::-1]  # the strongest first
 
 # %% [markdown]
-# The *eigenvectors* of the covariance are patterns that do **not** go together: how much of one is
-# in a patch says nothing about how much there is of another. The *eigenvalues* are their
+# The *eigenvectors* of the covariance are patterns that do **not** go together: knowing how much of one
+# is in a patch, you can't predict on a straight line how much there is of another. The *eigenvalues* are their
 # variances. **Whitening** describes a patch by its patterns instead of its pixels, and
 # divides each by its strength, so that the faint ones can be heard:
 #
 # $$ \text{whitened}_i \;=\; \frac{\text{pattern}_i \cdot \text{patch}}{\sqrt{\text{variance}_i}} $$
 
-# %%
+# %% alt="Neighbouring pixels as a thin diagonal cloud and a matrix full of correlations; whitened, a round cloud and a diagonal alone."
 filters = patterns / np.sqrt(variances + 5e-4)  # a little more, to tame the faintest
 whitened = patches @ filters
 axes = panels(4, height=2.3, source=data.name)
@@ -247,22 +252,22 @@ axes[2].scatter(whitened[some, 0], whitened[some, 4], s=2, color=BLUE)
 axes[2].set(title="whitened 1 and 5")
 for ax, numbers in ((axes[1], patches), (axes[3], whitened)):
     ax.imshow(np.corrcoef(numbers.T), vmin=-1, vmax=1, cmap="PuOr")
-    ax.set(title="correlations", xticks=[], yticks=[])
+    ax.set(title="all correlations", xticks=[], yticks=[])
 for ax in axes[::2]:
     ax.set(aspect="equal", xlim=(-4, 4), ylim=(-4, 4), xticks=(-4, 0, 4))
 
 # %% [markdown]
-# On the left, a needle: know the red of one pixel, and you know its neighbour's. Beside it, the
-# correlations of all twelve numbers, purple throughout: everything goes with everything. After
+# On the left, a needle: know the red of one pixel, and you nearly know its neighbour's. Beside it, the
+# correlations of all twelve numbers, purple throughout (white is none): everything goes with everything. After
 # whitening, the needle is a cloud, and only the diagonal is left: each number brings news.
 #
 # **Before you run the cell:** it shows the twelve patterns, the strongest first. What will that
 # one look like?
 
-# %%
+# %% alt="Twelve patterns of 2 by 2 pixels: brightness, two colours, edges, a checkerboard, and faint coloured edges."
 tiles = patterns.T.reshape(12, 2, 2, 3)
 tiles = 0.5 + 0.5 * tiles / abs(tiles).max(axis=(1, 2, 3), keepdims=True)
-shares = [f"{i}: {share:.1%}" for i, share in enumerate(variances / variances.sum(), 1)]
+shares = [f"{i}: {share:.2%}" for i, share in enumerate(variances / variances.sum(), 1)]
 tiles = tiles.repeat(8, axis=1).repeat(8, axis=2)
 ax = plot_images(tiles, shares, columns=6, data_name=data.name)
 
@@ -272,7 +277,7 @@ ax = plot_images(tiles, shares, columns=6, data_name=data.name)
 # checkerboard. The last six are edges and checkerboards *in colour*, so faint that their share
 # is next to nothing; whitening makes them as loud as the first. A network that learns its first
 # layer has to find such filters. Ours is *given* them, each also with the opposite sign. It never
-# changes these filters (only their biases, for one epoch), so hardly a gradient has to go back that far.
+# changes these filters, only their biases for one epoch. After that, no gradient has to go back to this layer.
 #
 # ## 4 Why start calmly?
 #
@@ -299,13 +304,13 @@ first_loss = float(cross_entropy(labels, untrained().predict_on_batch(images)))
 print(f"first loss {first_loss:.2f}, ln 10 = {np.log(10):.2f}")
 
 # %% [markdown]
-# To get there, our network divides its logits by nine. What if it shouted instead? **Before you
+# To get there, our network divides its logits by nine, as Jordan's does [1]. What if it shouted instead? **Before you
 # run the cell:** it trains the network for 60 steps, on images of half the side, once as it
 # is and once with logits ninety times as large. Will the loud one simply unlearn its first
-# opinions, and catch up?
+# opinions, and catch up within these steps?
 
 
-# %%
+# %% alt="Losses of sixty steps: with loud logits far above the dashed line of a guess, with calm ones on it and then below."
 def first_steps(louder, steps=60):
     network = untrained(side=16)
     learner = keras.Sequential([network, keras.layers.Rescaling(louder)])
@@ -326,15 +331,15 @@ draw_lines(ax, losses, yscale="log", xlabel="step", ylabel="loss of the batch")
 
 # %% [markdown]
 # At first it gets worse! The gradient grows with the logits, so the step that should take a
-# random opinion back overshoots, and states another one, louder. The calm network starts at the dashed
-# line, ln 10, and learns from the first steps on.
+# random opinion back overshoots, and states another one, louder. Sixty steps later it is still far above the dashed line,
+# the guess with which the calm network began.
 #
 # The second half of a calm start: let each layer begin by doing nothing. Where a convolution has
 # as many filters as channels, filter $i$ starts as the **identity**: a 1 in the middle for
 # channel $i$ and zeros everywhere else. Here is the middle of one kernel, a row a channel, a
 # column a filter, as Keras starts it and as we do:
 
-# %%
+# %% alt="The middle of a kernel: coloured noise when random, a clean diagonal when it starts as identities."
 axes = panels(2, height=2.5)
 for ax, calm, title in zip(axes, (False, True), ("random", "identities"), strict=True):
     kernel = as_array(untrained(calm).get_layer("stage1_2_conv").kernel)
@@ -344,7 +349,7 @@ for ax, calm, title in zip(axes, (False, True), ("random", "identities"), strict
 
 # %% [markdown]
 # A random layer stirs its input, and the next one stirs the stirred. Layers of identities hand the
-# whitened image on as it is, and learn what to add to it. If this reminds you of the shortcuts in
+# whitened image on almost as it is, and learn what to add to it. If this reminds you of the shortcuts in
 # [notebook 04](04_residual_network.ipynb): it is the same thought, put into the weights.
 #
 # ## 5 How sure is sure enough?
@@ -369,7 +374,7 @@ def loss_when(sure, target):
     return -target[0] * np.log(sure) - (1 - target[0]) * np.log((1 - sure) / 9)
 
 
-# %%
+# %% alt="Hard and smoothed targets as bars; their losses, of which the smoothed one has a bottom before certainty; and how sure two networks are, close to their targets."
 left, middle, right = panels(3, source=data.name)
 sure = np.linspace(0.02, 0.999, 400)
 for share, colour, name in ((0.0, ORANGE, "hard"), (0.2, BLUE, "smoothed")):
@@ -382,29 +387,34 @@ for name, share, colour in (("valid_cnn", 0.1, GREEN), ("fast_cnn", 0.2, BLUE)):
     largest = predict_probabilities(load_trained(name), data.x_val).max(axis=1)
     right.hist(largest, np.linspace(0, 1, 41), color=colour, histtype="step")
     right.axvline(smoothed(share)[0], color=colour, linestyle="--", linewidth=1)
-_ = left.set(title="targets", xlabel="class", xticks=range(10))
+    right.text(0.05, right.get_ylim()[1] * (0.6 + share), f"asked for {1 - share:.0%}")
+    right.texts[-1].set_color(colour)
+_ = left.set(title="targets", xlabel="class", ylabel="probability", xticks=range(10))
 _ = middle.set(title="loss above its minimum", xlabel="probability", ylim=(0, 3))
 _ = right.set(title="how sure two networks are", xlabel="largest probability")
+right.set_ylabel("validation images")
 
 # %% [markdown]
 # In the middle, the hard target's loss falls all the way to probability 1. The smoothed one has a
-# bottom, and beyond it, being surer *costs*. On the right, two trained networks obey, one smoothed
-# by a tenth (green), one by two tenths (blue): each piles up its answers close to its target, the dashed line.
-# The price is that they understate how sure they are. (One number mends that, a *temperature*, by which the
-# logits are divided.) What they gain
-# is calm: nothing drives the logits to grow for ever.
+# bottom (we drew both down to zero there), and beyond it, being surer *costs*. On the right, two networks from the package
+# obey: notebook 02's, by the better recipe, smoothed by a tenth (green), and ours, by two tenths (blue). Each piles up its
+# answers close to its target, the dashed line. The price: they claim less certainty than they have earned. (One number
+# mends that, a *temperature*, by which the logits are divided.) What they gain is calm: nothing drives the logits to grow
+# for ever.
 #
 # ## 6 What should a network forget?
 #
-# Weights that no longer help should fade. **Weight decay** takes a small share off each weight at
-# every step. One way is a penalty, which adds $\lambda w$ to the gradient. The **decoupled** way
+# Weights that no longer help should fade: large ones for nothing make a network depend on accidents. **Weight decay** takes
+# a small share $\lambda$ off each weight at every step. One way is a penalty, which adds $\lambda w$ to the gradient. The **decoupled** way
 # [4] leaves the gradient alone, and does it in a separate step, with the learning rate $\eta$:
 #
 # $$ w \leftarrow w - \eta \cdot \text{step}(\text{gradient}) \qquad\qquad w \leftarrow w - \eta \lambda w $$
 #
 # For plain SGD it makes no difference. For Adam it does: Adam divides each weight's gradient by its
 # usual size, and a penalty inside the gradient is divided, too. Take weights that have nothing to
-# learn, whose gradients are noise, quiet for some and loud for others. All should fade alike.
+# learn, whose gradients are noise, quiet for some and loud for others. All should fade alike. (The cell has all of Adam in
+# two lines: `m` and `v` are running averages of the gradient and of its square, and the powers make up for their start
+# from zero.)
 
 
 # %%
@@ -421,7 +431,7 @@ def fade(noise, decoupled, rate=0.01, decay=0.3):
     return np.array(means)
 
 
-# %%
+# %% alt="Fading weights: with the penalty in the gradient quiet weights vanish much sooner than loud ones; decoupled, both lines are one."
 axes = panels(2, height=2.3, sharey=True)
 for ax, decoupled in zip(axes, (False, True), strict=True):
     lines = {"loud": fade(2.0, decoupled), "quiet": fade(0.05, decoupled)}
@@ -441,7 +451,7 @@ _ = axes[0].set_ylabel("weight, on average")
 # from 2024 [5]. A layer is a matrix: numbers in, numbers out. Its gradient is a matrix, too, and
 # you see what a matrix does when you send a circle through it:
 
-# %%
+# %% alt="A circle, and the thin ellipse that the gradient makes of it."
 gradient = np.array([[2.8, 1.2], [0.4, 0.6]])
 angles = np.linspace(0, 2 * np.pi, 60)
 circle = np.stack([np.cos(angles), np.sin(angles)])
@@ -465,10 +475,10 @@ send_circle_through({"a circle": np.eye(2), "through the gradient": shrunk})
 # section 3 you saw by how much.
 #
 # **Muon** asks: what if we kept the ellipse's directions and made its axes equal, so that
-# it is a circle again? That is called *orthogonalising*. It takes no more than products of
-# matrices, by the **Newton–Schulz** iteration. The idea in one number: between 0 and 1,
-# $1.5\,s - 0.5\,s^3$ is larger than $s$, and 1 stays 1. Do it again, and $s$ climbs further.
-# For matrices, the same polynomial does this to all singular values at once:
+# it is a circle again? (The name is short for *momentum, orthogonalised*.) The **Newton–Schulz** iteration does it with
+# matrix products alone. The idea in one number: between 0 and 1, $1.5\,s - 0.5\,s^3$ is larger than $s$, and 1 stays 1.
+# Do it again, and $s$ climbs further. For a matrix $X$, the product $X X^\top X$ has the same directions, with each singular
+# value cubed. So the same polynomial does this to all singular values at once:
 #
 # $$ X \;\leftarrow\; 1.5\,X - 0.5\,(X X^\top) X $$
 
@@ -483,22 +493,23 @@ def newton_schulz(matrix, steps, a=1.5, b=-0.5, c=0.0):
     return x
 
 
-# %% tags=["nbval-check-output"]
+# %% alt="The ellipse after 0, 2, 4 and 6 steps of Newton–Schulz: rounder each time, a circle at the end." tags=["nbval-check-output"]
 rounder = {f"{n} steps": newton_schulz(gradient, n) for n in (0, 2, 4, 6)}
 send_circle_through(rounder)
 for name, matrix in rounder.items():
     print(name, "singular values", np.linalg.svd(matrix, compute_uv=False).round(2))
 
 # %% [markdown]
-# The needle swells to a circle. Look at the colours, too: each keeps its place, so only the lengths
-# have changed. (`c` is 0 here. Muon's own polynomial is of fifth degree, with three numbers tuned
+# The needle swells to a circle. Look at the colours, too: they keep their order, and the ellipse keeps its axes. Only the
+# lengths of the axes have changed. (`c` is 0 here. Muon's own polynomial is of fifth degree, with three numbers tuned
 # to lift the faintest values fast; it is content to come near 1 [5].)
 #
 # Why is it good to step equally far in all directions? Let a layer learn a target from inputs
 # that vary ten times as much along one axis as along the other, like brightness and texture.
-# **Before you run the cell:** which of the two axes slows plain gradient descent down?
+# **Before you run the cell:** how far will plain gradient descent have come on the quiet axis when it is done with the
+# loud one?
 
-# %%
+# %% alt="Errors along a loud and a quiet axis: gradient descent ends the loud one at once and hardly touches the quiet one; Muon ends both."
 MUON = {"a": 3.4445, "b": -4.7750, "c": 2.0315}
 target = np.array([[1.0, 0.6], [-0.6, 1.0]])
 
@@ -531,7 +542,7 @@ _ = left.set(xlabel="step", ylabel="error along an axis")
 # gradient of a real one. (SGD at rate 1 moves a kernel by exactly its gradient, so we let it
 # take one step, and look at what has changed.)
 
-# %%
+# %% alt="Singular values of a kernel's gradient, falling steeply, and after Newton–Schulz, nearly flat."
 network = untrained()
 kernel = network.get_layer("stage2_2_conv").kernel
 before = as_array(kernel).copy()
@@ -542,7 +553,7 @@ steps = {"gradient": gradient, "Muon": newton_schulz(gradient, 3, **MUON)}
 (ax,) = panels(height=2.4, source=data.name)
 values = {name: np.linalg.svd(step, compute_uv=False) for name, step in steps.items()}
 draw_lines(ax, {name: v / v[0] for name, v in values.items()}, yscale="log")
-_ = ax.set(xlabel="direction, loudest first", ylabel="of the loudest")
+_ = ax.set(xlabel="direction, loudest first", ylabel="length / the loudest")
 
 # %% [markdown]
 # A few directions are loud, and most are far behind. After three rounds of Newton–Schulz, all of them take part. Biases,
@@ -572,13 +583,14 @@ def descend_averaging(rates, every=5, walks=300):
     return np.array(slow)
 
 
-# %%
+# %% alt="A walk that jumps about the bottom of a bowl, the slow weights that end close to it, and the distances of all three kinds of walks."
 averaged = descend_averaging(0.3 * schedules["constant"])
 left, middle, right = panels(3)
 draw_bowl(left, walks["constant"][::5, 0], "every fifth step", ORANGE, last=5)
 draw_bowl(middle, averaged[:, 0], "the slow weights", GREEN, last=5)
 distances["averaged"] = np.linalg.norm(averaged, axis=2).mean(axis=1).repeat(5)[4:]
 draw_lines(right, distances, yscale="log", title="distance, mean of 300 walks")
+_ = right.set_xlabel("step")
 
 # %% [markdown]
 # At a rate that never fell, the slow weights end close to the bottom all the same. But averaging and a
@@ -588,9 +600,9 @@ draw_lines(right, distances, yscale="log", title="distance, mean of 300 walks")
 # ## 9 Must every image be whole?
 #
 # Early on a network learns coarse things: blue above, green below, something dark in the middle.
-# That takes no image in full size. **Progressive resizing** [7] trains on small images first. A
+# For that it needs no full-size image. **Progressive resizing** [7] trains on small images first. A
 # convolution doesn't ask how large its map is, so the same weights go on, later, on whole images.
-# **Before you run the cell:** how much cheaper is a step on 20 × 20 pixels than on 32 × 32?
+# **Before you run the cell:** what does a step on 20 × 20 pixels cost, as a share of one on 32 × 32?
 
 
 # %% tags=["setup", "nbval-check-output"]
@@ -608,7 +620,7 @@ costs = [cost_of(replace(RECIPES["fast_cnn"], sides=((1.0, side),))) for side in
 for side, cost in zip(SIDES, costs, strict=True):
     print(f"{side} × {side} pixels: {cost / costs[0]:4.0%}")
 
-# %%
+# %% alt="A horse at 32, 28, 24, 20, 16 and 12 pixels, coarser each time."
 axes = panels(6, height=1.9)
 image = data.x_train[[IMAGE]].astype("float32")
 for ax, side in zip(axes, SIDES, strict=True):
@@ -618,18 +630,19 @@ for ax, side in zip(axes, SIDES, strict=True):
 label_source(ax, data.name)
 
 # %% [markdown]
-# Barely more than a third, as the cost goes with the number of pixels, and the borders take
-# their share. At 20 pixels you can still tell what it is; our recipe spends the first five of its
-# twelve epochs there.
+# Barely more than a third: the cost goes with the number of pixels. (A little less even, since pooling drops an odd row or
+# column, and small maps have more of those.) At 20 pixels you can still tell the horse. Our recipe spends the first five
+# of its twelve epochs there.
 #
 # ## 10 Is one look enough?
 #
 # A mirrored cat is a cat. So is a cat one pixel to the left. The network was trained to know this,
 # but it doesn't quite: ask it about an image, its mirror image, and both shifted a little, and you
-# get slightly different answers. Average them, and the accidents cancel [1].
+# get slightly different answers. Average them, and the accidents cancel [1]. (The two
+# unshifted views count double.)
 
 
-# %%
+# %% alt="Six views of one photograph, shifted and mirrored, with the different probabilities that the network gives to the right class."
 def six_views(image):
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="reflect")
     shifted = [padded[c : c + 32, c : c + 32] for c in (1, 0, 2)]
@@ -649,28 +662,36 @@ label = data.class_names[data.y_val[pick]]
 print(f"how sure it is of the right class, {label}: {average:.0%} on average")
 
 # %% [markdown]
-# To your eye these six are one picture. The network's probability for the right class, above each,
-# thinks otherwise. (We chose the image on which the views disagree most.) Six views need no further
-# training, but six looks instead of one for as long as the network is used. So we always say
-# whether an accuracy is of one view or of six; section 12 shows what they are worth.
+# To your eye these six show the same thing. The network disagrees: above each is its probability for the right class. (We
+# chose the image on which the views disagree most.) Six views need no further training, but they make every later answer
+# six times as dear. So we always say whether an accuracy is of one view or of six; section 12 shows what they are worth.
 #
 # ## 11 The ladder: which of them help?
 #
-# Nine good stories. Which are true *here*? To find out, start from a plain recipe and change one
-# thing at a time. As this trains many networks, the budget is small: a third of the images, at
-# 16 × 16 pixels, for five epochs. And every rung gets three seeds, since a single run can't tell a
-# gain from luck.
+# Good stories, all of them. Which are true *here*? To find out, start from a plain recipe and add one idea at a time, or
+# one group that belongs together, such as Muon, its rates and decay. As this trains many networks, the budget is
+# small: a third of the images, at 16 × 16 pixels, for five epochs. And every rung gets three seeds, since a single run
+# can't tell a gain from luck.
 
 # %%
 x_few, y_few = data.x_train[:LADDER_IMAGES], data.y_train[:LADDER_IMAGES]
 few = replace(data, x_train=x_few, y_train=y_few)
 ours = RECIPES["fast_cnn"].with_batch_size(LADDER_BATCH)
 plain = replace(
-    ours, epochs=LADDER_EPOCHS, optimizer="adam", learning_rate=1e-3, weight_decay=0,
-    schedule="constant", offset_rate=1, label_smoothing=0, normalization="unit",
-    initialization="random", whitening_epochs=0, augmentation=(),
-    sides=((1, LADDER_SIDE),)
-)  # fmt: skip
+    ours,
+    epochs=LADDER_EPOCHS,
+    optimizer="adam",
+    learning_rate=1e-3,
+    weight_decay=0,
+    schedule="constant",
+    offset_rate=1,
+    label_smoothing=0,
+    normalization="unit",
+    initialization="random",
+    whitening_epochs=0,
+    augmentation=(),
+    sides=((1, LADDER_SIDE),),
+)
 
 # %%
 muon = ("optimizer", "learning_rate", "muon_rate", "muon_momentum")
@@ -691,9 +712,9 @@ rungs = {
 }
 
 # %% [markdown]
-# All rungs train the network of section 12. (The triangle has twice the peak, so that its mean is
-# about that of the constant rate. Crop and flip are notebook 03's. *Small* is 12 pixels here.)
-# **Before you run the cell**, which takes eight minutes: which two rungs would you bet on?
+# All rungs train our network. (The triangle has twice the peak, so that its mean is about that of the constant rate. Crop
+# and flip are notebook 03's. *Small* is 12 pixels here. Small logits are in all rungs, and six views in none.)
+# **Before you run the cell**, which takes about eight minutes: which two rungs would you bet on?
 
 # %%
 results, recipe = {}, plain
@@ -704,16 +725,17 @@ for name, change in list(rungs.items())[:RUNGS]:
     results[name] = accuracies, runs[0].operations
     print(f"{name:24} {' '.join(f'{a:.1%}' for a in accuracies)}")
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# %% alt="The ladder: validation accuracy by rung with a dot for each seed, the gain over the rung below, and the operations of each." jupyter={"source_hidden": true} tags=["hide-input"]
 # @title The ladder, drawn
 shape = {"sharey": True, "width_ratios": (4, 3, 2)}
 bars, gains, costs = panels(3, height=3.2, source=data.name, **shape)
 below = None
 for row, (accuracies, cost) in enumerate(results.values()):
+    rows = row + np.linspace(-0.2, 0.2, len(accuracies))  # or the dots would overlap
     bars.barh(row, accuracies.mean() - 0.1, left=0.1, color="#b9d6ea")
-    bars.plot(accuracies, [row] * len(accuracies), "o", color=BLUE, markersize=4)
+    bars.plot(accuracies, rows, "o", color=BLUE, markersize=4)
     if below is not None:
-        gains.plot(accuracies - below, [row] * len(accuracies), "o", color=BLUE)
+        gains.plot(accuracies - below, rows, "o", color=BLUE, markersize=5)
     costs.barh(row, cost / 1e12, color="0.75")
     below = accuracies
 gains.axvline(0, color="0.5")
@@ -727,32 +749,30 @@ for ax in (bars, gains):
 # %% [markdown]
 # Read the middle panel. A rung helps *clearly* if all of its dots lie to the right of the line, and
 # farther from it than from each other. Four rungs do, each by several points: the **triangle**,
-# **whitening with identities**, **Muon**, and **crop and flip**.
+# **whitening with identities**, **Muon** with its rates, and **crop and flip**.
 #
 # **Smoothing** can't be told from nothing at this budget: its dots touch the line. **Small images
 # first** cost a little accuracy, and the right panel shows what they buy: a fifth of the
 # operations, which you can spend again on more epochs. And **averaging** adds nothing to a rate
-# that falls already; `fast_cnn`'s recipe does without.
+# that falls already, and may cost a little; `fast_cnn`'s recipe does without.
 #
 # ## 12 All together
 #
-# Now the real thing: all images, twelve epochs, and a network made to learn quickly. `fast_cnn` is
-# a small version of Jordan's [1]: the whitening layer, three stages of two convolutions with
-# a pooling between them, then the largest value of every map, then a linear layer. Its recipe is this notebook as a list.
-# The kernels go by Muon, which also keeps their norm fixed, so that decay is left with the last
-# layer; `offset_rate` lets the offsets of batch normalisation learn faster than the rest [1]; SiLU
-# is a ReLU with a soft knee. Train it. It takes some minutes.
+# Now the real thing: all images, and twelve epochs. The network is a small version of Jordan's [1]. First the whitening
+# layer, then three stages of two convolutions with a pooling between them. The largest value of every map goes into a linear
+# layer. For the activation it has SiLU, a ReLU with a soft knee.
+#
+# The recipe is this notebook, put together. Muon trains the kernels, and keeps their norm fixed. So decay is left with the
+# last layer. One thing is new: the offsets of batch normalisation learn faster than the rest (`offset_rate`), which helps
+# where epochs are few [1]. Train it. The cell says nothing until it is done, so read on meanwhile.
 
 # %%
 recipe = RECIPES["fast_cnn"].with_batch_size(BATCH_SIZE)
-recipe = replace(recipe, epochs=EPOCHS)
-for name, value in recipe.settings().items():
-    print(f"{name:18} {value}")
+run = train(replace(recipe, epochs=EPOCHS), data, SEED, verbose=0)
+print(f"{run.seconds / 60:.1f} minutes, ", end="")
+print(f"{run.operations / 1e12:.0f} million million operations")
 
-run = train(recipe, data, SEED, verbose=2)
-print(f"{run.seconds:.0f} s, {run.operations / 1e15:.3f} PFLOP")
-
-# %%
+# %% alt="Training accuracy rises steadily; validation accuracy stays low for two thirds of the epochs, then shoots up to meet it."
 (ax,) = panels(height=3, source=data.name)
 names = {"training": "accuracy", "validation": "val_accuracy"}
 curves = {name: [np.nan, *run.history[key]] for name, key in names.items()}
@@ -776,21 +796,18 @@ ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 # the peak rate for two epochs, and ask it both ways:
 
 # %%
-hot = RECIPES["fast_cnn"].with_batch_size(BATCH_SIZE)
-hot = replace(hot, epochs=2, schedule="constant", sides=((1.0, LADDER_SIDE),))
+hot = replace(recipe, epochs=2, schedule="constant", sides=())
 model = train(hot, data, SEED, verbose=0).model
-network = progressive.at_side(model, LADDER_SIDE)
-pixels = as_array(keras.layers.Resizing(LADDER_SIDE, LADDER_SIDE)(data.x_val))
 for training, which in ((False, "running averages"), (True, "the batch's own")):
-    batches = (pixels[i : i + 500] for i in range(0, len(pixels), 500))
-    logits = [as_array(network(batch, training=training)) for batch in batches]
+    batches = (data.x_val[i : i + 500] for i in range(0, len(data.x_val), 500))
+    logits = [as_array(model(batch, training=training)) for batch in batches]
     right = np.concatenate(logits).argmax(axis=1) == data.y_val
     print(f"{which}: {right.mean():.0%} of the validation images")
 
 # %% [markdown]
-# The same weights, the same images. The network was better all along than it looked; only its
-# averages were late. As the rate falls, the weights slow down, the averages catch up, and the curve
-# shoots upwards. It is the picture of section 2 once more: the bottom can be *seen* only when the
+# The same weights, the same images. The network is much better than it looks; its averages are late. (In the first epochs
+# of the curve, something else comes on top: the network was trained on small images and is asked about whole ones.) As the
+# rate falls, the weights slow down, the averages catch up, and the curve shoots upwards. Here, too, calm comes only when the
 # jumping stops. So never judge a recipe with a falling rate by the middle of its curve.
 #
 # Everything is decided. Open the test set, once:
@@ -803,10 +820,9 @@ for count in (1, 6):
     print(f"test, {count} view(s): {interval} of {data.name}")
 
 # %% [markdown]
-# Past 90 %, on a processor, in the time it takes to make tea. In our ledger, five such runs
-# on all 50,000 training images reach 91.2 ± 0.2 % [2] with one view, and
-# 92.3 ± 0.2 % with six [2]. Each takes about three times the operations of notebook 02's ten
-# epochs. (A PFLOP is 10¹⁵ of them.)
+# Past 90 %, on a processor, in minutes. In our ledger, five such runs on all 50,000 training images reach
+# 91.2 ± 0.2 % [2] with one view, and 92.3 ± 0.2 % with six [2]: their mean, and how far it is to be trusted.
+# These minutes are too many still. Notebook 06 makes the same training faster, without changing what it learns.
 #
 # ## Check your understanding
 #
@@ -837,10 +853,10 @@ for count in (1, 6):
 #
 # ## Three takeaways
 #
-# 1. The recipe is worth as much as the network: how a training *starts*, in which *direction* it
-#    steps and how it *comes to rest* decide what the same layers can do.
+# 1. The same network with a better recipe makes less than half the mistakes. How a training *starts*, in which
+#    *direction* it steps and how it *comes to rest* decide what the same layers can do.
 # 2. Let the rate fall to zero, and judge a training only when it has.
-# 3. Change one thing at a time, as far as it goes, with several seeds, and believe the dots, not the story.
+# 3. Change one thing at a time where you can, with several seeds, and believe the dots, not the story.
 #
 # | idea | what it does | its cost in training | in `fast_cnn` |
 # |---|---|---|---|
@@ -905,7 +921,7 @@ check_answer(2, orthogonalize, cases, hint)
 
 # %% [markdown]
 # **Exercise 3 ★★★** *An open challenge.* On 45,000 images, `fast_cnn`'s recipe takes 0.073 PFLOP,
-# that is, 73 million million operations, and gets past 90 % of the validation images. **Reach 90 %
+# as the ledger calls 73 million million operations, and gets past 90 % of the validation images. **Reach 90 %
 # with fewer.** Write `challenger()`, which returns a `Recipe`: other widths (`model_options`),
 # fewer epochs, smaller sides, another network of `cifar_utils.models`, whatever you like. The check
 # counts its operations; whether it reaches 90 %, `train(challenger(), data, seed)` tells you. One
