@@ -1,4 +1,9 @@
-"""How good is a classifier, and how sure can one be of that figure?"""
+"""How good is a classifier, and how sure can one be of that figure?
+
+Every figure needs one image at least, and probabilities in rows that sum to 1: all else, NaN
+too, raises a ValueError that says what came. Images of a single class, all told rightly or all
+wrongly, are judged as any others.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +16,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.metrics import precision_recall_fscore_support
 
 from cifar_utils.checks import (
+    check_choice,
     check_count,
     check_images,
     check_labels,
@@ -118,16 +124,133 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     79.0 ± 2.5 % (3 runs)
     """
     confidence = check_number("confidence", confidence, inside="()")
-    unordered = (str, bytes, set, frozenset, Mapping, pd.DataFrame)
-    listed = [] if isinstance(values, unordered) or not np.iterable(values) else list(values)
-    if not listed:
-        raise expected("a sequence of finite numbers, at least one", repr(values))
-    values = np.array([check_number("a figure", value, -math.inf, math.inf) for value in listed])
+    values = _figures(values)
     runs, mean = len(values), float(values.mean())
     if runs == 1:
         return MeanInterval(mean, math.inf, 1)
     error = values.std(ddof=1) / math.sqrt(runs)
     return MeanInterval(mean, float(stats.t.ppf((1 + confidence) / 2, runs - 1) * error), runs)
+
+
+def _figures(values: Sequence[float]) -> np.ndarray:
+    """Figures, one a run, as an array of finite numbers; ValueError if there is none."""
+    unordered = (str, bytes, set, frozenset, Mapping, pd.DataFrame)
+    listed = [] if isinstance(values, unordered) or not np.iterable(values) else list(values)
+    if not listed:
+        raise expected("a sequence of finite numbers, at least one", repr(values))
+    return np.array([check_number("a figure", value, -math.inf, math.inf) for value in listed])
+
+
+class Comparison(NamedTuple):
+    """How much more of the same images one model gets right than another."""
+
+    difference: float
+    low: float
+    high: float
+    only_a: int
+    only_b: int
+    p_value: float
+
+    def __str__(self) -> str:
+        difference, low, high = (f"{100 * value:+.2f}" for value in self[:3])
+        return f"{difference} points ({low} to {high}), p = {self.p_value:.2g}"
+
+
+def compare_predictions(
+    y_true: np.ndarray, y_pred_a: np.ndarray, y_pred_b: np.ndarray, confidence: float = 0.95
+) -> Comparison:
+    """Is model a better than model b? McNemar's exact test, on the same images.
+
+    Only the images that one of them gets right and the other wrong tell the two apart. If
+    they were equally good, these would be split as by tosses of a coin; the p-value is the
+    probability of a split at least as uneven. It knows nothing of what other training runs
+    would have given: see :func:`compare_runs`.
+
+    Parameters
+    ----------
+    y_true, y_pred_a, y_pred_b : ndarray of integers, shape (n,)
+        True classes, and those that each model predicted.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    Comparison
+        ``difference``, accuracy of a less accuracy of b, a fraction, with its interval from
+        ``low`` to ``high``; ``only_a`` and ``only_b``, how many images only one of them gets
+        right; ``p_value``. Where no image tells them apart, the difference is 0 and p is 1.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not of the form above, or not of one length, or the confidence is
+        not between 0 and 1.
+
+    Notes
+    -----
+    The interval is Wald's with Bonett's and Price's adjustment: as if of two more images, each
+    model alone had got one right. Being made otherwise than the p-value, it may disagree with
+    it where that is close to ``1 - confidence``.
+
+    References
+    ----------
+    Q. McNemar, "Note on the Sampling Error of the Difference Between Correlated Proportions
+    or Percentages", Psychometrika 12, 1947. M. W. Fagerland et al., "Recommended Tests and
+    Confidence Intervals for Paired Binomial Proportions", Statistics in Medicine 33, 2014.
+
+    Examples
+    --------
+    >>> y_true, a, b = np.zeros(100, int), np.repeat([0, 1], [90, 10]), np.repeat([1, 0], [2, 98])
+    >>> print(compare_predictions(y_true, a, b))
+    -8.00 points (-14.87 to -0.82), p = 0.039
+    """
+    y_true, y_pred_a, y_pred_b = check_labels(y_true, y_pred_a, y_pred_b)
+    confidence = check_number("confidence", confidence, inside="()")
+    gain = (y_true == y_pred_a).astype(int) - (y_true == y_pred_b)
+    only_a, only_b = int(np.sum(gain > 0)), int(np.sum(gain < 0))
+    p_value = stats.binomtest(only_a, only_a + only_b).pvalue if gain.any() else 1.0
+    adjusted = np.append(gain, [1, -1])
+    reach = stats.norm.ppf((1 + confidence) / 2) * stats.sem(adjusted, ddof=0)
+    low, high = np.clip([adjusted.mean() - reach, adjusted.mean() + reach], -1, 1)
+    return Comparison(float(gain.mean()), float(low), float(high), only_a, only_b, float(p_value))
+
+
+@np.errstate(all="ignore")
+def compare_runs(
+    values_a: Sequence[float], values_b: Sequence[float], confidence: float = 0.95
+) -> MeanInterval:
+    """Is recipe a better than recipe b? The mean difference of runs that share a seed.
+
+    If its interval leaves out 0, seeds alone hardly explain the difference.
+
+    Parameters
+    ----------
+    values_a, values_b : sequence of float
+        Fractions, such as accuracies, one a run. The first of a is compared with the first of
+        b, and so on, so list them in the order of their seeds.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    MeanInterval
+        Of the differences, a less b: that of the paired t test. Of a single pair the reach is
+        infinite.
+
+    Raises
+    ------
+    ValueError
+        If a figure is not finite, there is none, a has not as many as b, or the confidence is
+        out of bounds.
+
+    Examples
+    --------
+    >>> print(compare_runs([0.81, 0.82, 0.80], [0.79, 0.81, 0.79]))
+    1.3 ± 1.4 % (3 runs)
+    """
+    a, b = _figures(values_a), _figures(values_b)
+    check_lengths(f"{len(a)} runs of a", f"{len(b)} runs of b")
+    return mean_interval(a - b, confidence)
 
 
 class Predictor(Protocol):
@@ -267,11 +390,138 @@ def _six_views(images: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
         yield weight, shifted[:, :, ::-1]
 
 
+def _check_judged(y_true: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and probabilities in the forms of this package, a row for each label."""
+    probabilities = check_probabilities(probabilities)
+    count, classes = probabilities.shape
+    (y_true,) = check_labels(y_true, num_classes=classes)
+    check_lengths(f"{len(y_true)} labels", f"{count} rows of probabilities")
+    return y_true, probabilities
+
+
+@np.errstate(all="ignore")
+def brier_score(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean squared distance of the probabilities from the truth, all classes summed.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+    probabilities : ndarray of float, shape (n, classes)
+
+    Returns
+    -------
+    float
+        From 0, always sure and right, to 2, always sure and wrong. Of two classes, twice what
+        some call by this name.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels.
+
+    References
+    ----------
+    G. W. Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly
+    Weather Review 78, 1950.
+
+    Examples
+    --------
+    >>> brier_score([0, 1], np.array([[1.0, 0.0], [0.5, 0.5]]))
+    0.25
+    """
+    y_true, probabilities = _check_judged(y_true, probabilities)
+    truth = np.eye(probabilities.shape[1])[y_true]
+    return float(np.square(probabilities - truth).sum(axis=1).mean())
+
+
+@np.errstate(all="ignore")
+def negative_log_likelihood(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean of minus the logarithm of what the true class was given: the cross-entropy loss.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+    probabilities : ndarray of float, shape (n, classes)
+
+    Returns
+    -------
+    float
+        In nats, 0 at best. As in scikit-learn, less than 2.2e-16 counts as that, which costs 36
+        nats: a single image whose class was ruled out must not decide everything.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels.
+
+    Examples
+    --------
+    >>> round(negative_log_likelihood([0, 1], np.array([[1.0, 0.0], [0.5, 0.5]])), 3)
+    0.347
+    """
+    y_true, probabilities = _check_judged(y_true, probabilities)
+    return _cross_entropy(np.eye(probabilities.shape[1])[y_true], probabilities)
+
+
+def _cross_entropy(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    surprise = np.log(1 / np.clip(probabilities, np.finfo(float).eps, 1))
+    return float((truth * surprise).sum(axis=1).mean())
+
+
+@np.errstate(all="ignore")
+def reliability_curve(
+    y_true: np.ndarray, probabilities: np.ndarray, bins: int = 15, strategy: str = "uniform"
+) -> pd.DataFrame:
+    """How often a classifier is right where it is so sure: what a reliability diagram shows.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+    probabilities : ndarray of float, shape (n, classes)
+    bins : int
+        Images are sorted into so many bins by confidence, the largest probability of a row.
+    strategy : {"uniform", "quantile"}
+        Bins of equal width, or of equally many images, as in scikit-learn's
+        ``calibration_curve``. Images of one confidence stay together, always.
+
+    Returns
+    -------
+    DataFrame
+        A row a bin that has images, from the least sure; columns ``confidence`` and
+        ``accuracy`` (means, fractions) and ``images`` (how many).
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels, or there is no bin or no
+        such strategy.
+
+    Examples
+    --------
+    >>> probabilities = np.array([[0.6, 0.4]] * 2 + [[0.9, 0.1]] * 4)
+    >>> reliability_curve([0, 1, 0, 0, 0, 1], probabilities, bins=5)
+       confidence  accuracy  images
+    2         0.6      0.50       2
+    4         0.9      0.75       4
+    """
+    y_true, probabilities = _check_judged(y_true, probabilities)
+    bins = check_count("bins", bins)
+    check_choice("strategy", strategy, ("uniform", "quantile"))
+    confidence = probabilities.max(axis=1)
+    edges = np.linspace(0, 1, bins + 1)
+    if strategy == "quantile":
+        edges = np.percentile(confidence, 100 * edges)
+    right = probabilities.argmax(axis=1) == y_true
+    table = pd.DataFrame({"confidence": confidence, "accuracy": right.astype(float)})
+    table = table.groupby(np.searchsorted(edges[1:-1], confidence))
+    return table.mean().assign(images=table.size())
+
+
 @np.errstate(all="ignore")
 def expected_calibration_error(
-    y_true: np.ndarray, probabilities: np.ndarray, bins: int = 15
+    y_true: np.ndarray, probabilities: np.ndarray, bins: int = 15, strategy: str = "uniform"
 ) -> float:
-    """Mean distance between confidence and accuracy, over bins of equal width.
+    """Mean distance between confidence and accuracy, over bins of confidence.
 
     Parameters
     ----------
@@ -279,6 +529,8 @@ def expected_calibration_error(
     probabilities : ndarray of float, shape (n, classes)
     bins : int
         The confidence, the largest probability of a row, is cut into so many bins.
+    strategy : {"uniform", "quantile"}
+        Bins of equal width, or of equally many images, which lie close where most images are.
 
     Returns
     -------
@@ -288,11 +540,13 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        If the rows are no probabilities, or not as many as the labels, or there is no bin.
+        As for :func:`reliability_curve`.
 
     References
     ----------
-    C. Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599.
+    C. Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599. Bins of
+    equally many images: J. Nixon et al., "Measuring Calibration in Deep Learning", 2019,
+    arXiv:1904.01685.
 
     Examples
     --------
@@ -300,16 +554,9 @@ def expected_calibration_error(
     >>> expected_calibration_error(np.array([0, 0, 0, 1]), always_sure)
     0.25
     """
-    probabilities = check_probabilities(probabilities)
-    bins = check_count("bins", bins)
-    count, classes = probabilities.shape
-    (y_true,) = check_labels(y_true, num_classes=classes)
-    check_lengths(f"{len(y_true)} labels", f"{count} rows of probabilities")
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == y_true
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(which, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(right))
+    curve = reliability_curve(y_true, probabilities, bins, strategy)
+    gaps = (curve["accuracy"] - curve["confidence"]).abs()
+    return float(np.average(gaps, weights=curve["images"]))
 
 
 @np.errstate(all="ignore")
@@ -348,15 +595,12 @@ def fit_temperature(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     >>> fit_temperature([0, 0, 0, 1], np.array([[0.99, 0.01]] * 4)) > 1
     True
     """
-    probabilities = check_probabilities(probabilities)
-    count, classes = probabilities.shape
-    (y_true,) = check_labels(y_true, num_classes=classes)
-    check_lengths(f"{len(y_true)} labels", f"{count} rows of probabilities")
+    y_true, probabilities = _check_judged(y_true, probabilities)
     logits = np.log(np.maximum(probabilities, 1e-300))
 
     def loss(logarithm):
         scaled = log_softmax(logits * np.exp(-logarithm), axis=1)
-        return -scaled[np.arange(count), y_true].mean()
+        return -scaled[np.arange(len(y_true)), y_true].mean()
 
     bounds = math.log(0.01), math.log(100)
     return float(np.exp(optimize.minimize_scalar(loss, bounds=bounds, method="bounded").x))

@@ -1,4 +1,4 @@
-"""Accuracy with its interval, the table of classes, and labels that are refused."""
+"""Judging a classifier: each figure against a published or a known one, and what is refused."""
 
 import warnings
 
@@ -14,11 +14,16 @@ from cifar_utils.checks import check_labels
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.evaluation import (
     accuracy_interval,
+    brier_score,
     classification_table,
+    compare_predictions,
+    compare_runs,
     expected_calibration_error,
     fit_temperature,
     mean_interval,
+    negative_log_likelihood,
     predict_probabilities,
+    reliability_curve,
 )
 
 WRONG_LABELS = [
@@ -387,9 +392,21 @@ def test_calibration_error_of_a_network_that_knows_how_sure_it_may_be():
         ([0], [[0.5, 0.5]] * 3, "as many labels as rows"),
         ([0, 2], [[0.5, 0.5]] * 2, "labels from 0 to 1"),
         ([0, 1], [0.5, 0.5], r"shape \(n, classes\)"),
+        ([0, 1], [[0.5, 0.5], [np.nan, 1]], "rows sum to 1"),
+        ([0, 1], [[0.5, 0.5], [-0.1, 1.1]], "none below 0"),
+        ([], np.zeros((0, 2)), "n at least 1"),
     ],
 )
-@pytest.mark.parametrize("judge", [expected_calibration_error, fit_temperature])
+@pytest.mark.parametrize(
+    "judge",
+    [
+        brier_score,
+        expected_calibration_error,
+        fit_temperature,
+        negative_log_likelihood,
+        reliability_curve,
+    ],
+)
 def test_what_are_no_probabilities_is_refused(judge, labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
         judge(np.array(labels), np.array(probabilities))
@@ -403,3 +420,70 @@ def test_mean_interval_is_students_t():
     )
     with pytest.raises(ValueError, match=r"confidence.*1\.5"):
         mean_interval([0.8, 0.9], confidence=1.5)
+
+
+def split(only_a, only_b, both=0, neither=0):
+    """Labels of 0, and predictions of two models that part so often."""
+    counts = [only_a, only_b, both, neither]
+    a, b = np.repeat([0, 1, 0, 1], counts), np.repeat([1, 0, 0, 1], counts)
+    return np.zeros(len(a), int), a, b
+
+
+def test_comparison_of_a_published_example():
+    """Airway reactivity before and after a transplantation, in Fagerland et al., 2014."""
+    found = compare_predictions(*split(only_a=1, only_b=7, both=1, neither=12))
+    assert (round(found.low, 3), round(found.high, 3)) == (-0.508, -0.013)
+    assert found.difference == pytest.approx(-6 / 21) and found[3:5] == (1, 7)
+    assert found.p_value == pytest.approx(2 * (1 + 8) / 2**8)  # none or one head of eight tosses
+    assert str(found) == "-28.57 points (-50.84 to -1.34), p = 0.07"
+
+
+def test_models_that_no_image_tells_apart_differ_by_nothing_as_far_as_one_knows():
+    found = compare_predictions(*split(0, 0, both=60, neither=40))
+    assert found.difference == 0 and found.p_value == 1
+    assert found.low == -found.high and 0 < found.high < 0.03
+
+
+@pytest.mark.parametrize("n", [1, 10, 10_000])
+def test_a_model_that_is_always_right_beside_one_that_never_is(n):
+    ahead, behind = compare_predictions(*split(n, 0)), compare_predictions(*split(0, n))
+    assert ahead.difference == ahead.high == 1 and behind.difference == behind.low == -1
+    assert ahead.p_value == behind.p_value == 2 * 0.5**n
+
+
+def test_runs_are_compared_pair_by_pair():
+    found = compare_runs([0.82, 0.85, 0.79], [0.80, 0.82, 0.78])
+    # Differences of 2, 3 and 1 points: as of the mean, 4.303 standard errors of 1 / sqrt(3).
+    assert found.mean == pytest.approx(0.02) and found.reach == pytest.approx(0.0248, abs=1e-4)
+    assert compare_runs([0.8], [0.7]).reach == float("inf")
+    with pytest.raises(ValueError, match=r"as many runs of a as runs of b. Received: 2 .*, 3 runs"):
+        compare_runs([0.8, 0.9], [0.8, 0.9, 0.7])
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_all_images_of_one_class_and_perfectly_told(classes):
+    y_true, sure = np.zeros(7, int), np.eye(classes)[np.zeros(7, int)]
+    assert brier_score(y_true, sure) == 0
+    assert str(negative_log_likelihood(y_true, sure)) == "0.0"  # not -0.0
+    assert reliability_curve(y_true, sure).to_numpy().tolist() == [[1, 1, 7]]
+    for strategy in ("uniform", "quantile"):
+        assert expected_calibration_error(y_true, sure, strategy=strategy) == 0
+
+
+def test_always_sure_and_wrong_is_as_bad_as_can_be():
+    y_true, sure = np.zeros(7, int), np.eye(2)[np.ones(7, int)]
+    assert brier_score(y_true, sure) == 2
+    assert negative_log_likelihood(y_true, sure) == pytest.approx(52 * np.log(2))
+    assert expected_calibration_error(y_true, sure) == 1
+
+
+def test_bins_of_equally_many_images_and_those_of_equal_width():
+    sure = np.repeat([0.52, 0.97, 0.98, 0.99], [3, 3, 3, 3])
+    y_true, probabilities = np.repeat([0, 1], [9, 3]), np.stack([sure, 1 - sure], axis=1)
+    even = reliability_curve(y_true, probabilities, bins=4, strategy="quantile")
+    assert even["images"].tolist() == [3, 3, 3, 3] and even["accuracy"].tolist() == [1, 1, 1, 0]
+    wide = reliability_curve(y_true, probabilities, bins=4)
+    assert wide["images"].tolist() == [3, 9] and wide.index.tolist() == [2, 3]
+    np.testing.assert_allclose(wide["confidence"], [0.52, 0.98])
+    with pytest.raises(ValueError, match=r"Expected a strategy of .*'quantile'"):
+        reliability_curve(y_true, probabilities, strategy="equal")

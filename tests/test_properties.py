@@ -17,8 +17,17 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from scipy import stats
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import (
+    brier_score_loss,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+)
+from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
 
 from cifar_utils import augmentation, checks, evaluation, plotting
 
@@ -142,6 +151,90 @@ def test_calibration_error_is_the_naive_one(classes, n, bins, seed):
     assert found == pytest.approx(total, abs=1e-12)
 
 
+@st.composite
+def judged(draw, most=40):
+    """Labels, and probabilities that may be 0, 1 or equal to one another."""
+    n, classes = draw(st.integers(1, most)), draw(st.integers(1, 5))
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    probabilities = rng.dirichlet(np.full(classes, draw(st.sampled_from([0.01, 0.5, 5.0]))), n)
+    if draw(st.booleans()):  # quarters, of which many are equal
+        cuts = np.sort(rng.integers(0, 5, (n, classes - 1)), axis=1)
+        probabilities = np.diff(cuts, axis=1, prepend=0, append=4) / 4
+    return rng.integers(0, classes, n), probabilities
+
+
+def sureness(y_true, probabilities):
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == y_true
+
+
+@given(judged())
+def test_scores_are_those_of_scikit_learn(drawn):
+    y_true, probabilities = drawn
+    classes = range(probabilities.shape[1])
+    parts = [brier_score_loss(y_true == k, probabilities[:, k], pos_label=True) for k in classes]
+    assert evaluation.brier_score(y_true, probabilities) == pytest.approx(sum(parts), abs=1e-12)
+    if len(classes) > 1:
+        known = log_loss(y_true, probabilities, labels=classes)
+        found = evaluation.negative_log_likelihood(y_true, probabilities)
+        assert found == pytest.approx(known, abs=1e-9)
+
+
+@given(judged(), st.integers(1, 12), st.sampled_from(["uniform", "quantile"]))
+def test_reliability_curve_is_that_of_scikit_learn(drawn, bins, strategy):
+    confidence, right = sureness(*drawn)
+    found = evaluation.reliability_curve(*drawn, bins, strategy)
+    known = calibration_curve(
+        right, np.minimum(confidence, 1), n_bins=bins, strategy=strategy, pos_label=True
+    )
+    np.testing.assert_allclose(found[["accuracy", "confidence"]].to_numpy().T, known, atol=1e-12)
+    assert found["images"].sum() == len(right) and found["images"].min() > 0
+    error = evaluation.expected_calibration_error(*drawn, bins, strategy)
+    gaps = found["images"] / len(right) * abs(known[0] - known[1])
+    assert error == pytest.approx(sum(gaps), abs=1e-12)
+
+
+@given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 99))
+def test_bins_of_equal_mass_have_equally_many_images(each, bins, seed):
+    rng = np.random.default_rng(seed)
+    probabilities, y_true = rng.dirichlet([1, 1, 1], each * bins), rng.integers(0, 3, each * bins)
+    found = evaluation.expected_calibration_error(y_true, probabilities, bins, "quantile")
+    confidence, right = sureness(y_true, probabilities)
+    gaps = np.split((right - confidence)[np.argsort(confidence)], bins)
+    assert found == pytest.approx(np.mean([abs(gap.mean()) for gap in gaps]), abs=1e-12)
+
+
+@given(
+    st.integers(1, 60), st.integers(1, 4), st.integers(0, 99), st.floats(0.01, 0.99)
+)  # fmt: skip
+def test_comparison_is_mcnemars_by_statsmodels(n, classes, seed, confidence):
+    y_true, a, b = np.random.default_rng(seed).integers(0, classes, (3, n))
+    found = evaluation.compare_predictions(y_true, a, b, confidence)
+    right_a, right_b = a == y_true, b == y_true
+    table = confusion_matrix(right_a, right_b, labels=[True, False])
+    assert found.p_value == pytest.approx(mcnemar(table, exact=True).pvalue, abs=1e-12)
+    assert found.difference == pytest.approx(right_a.mean() - right_b.mean())
+    assert (found.only_a, found.only_b) == (table[0, 1], table[1, 0])
+    one, other = (table[0, 1] + 1) / (n + 2), (table[1, 0] + 1) / (n + 2)  # Bonett and Price, 2012
+    error = ((one + other - (one - other) ** 2) / (n + 2)) ** 0.5
+    low, high = stats.norm.interval(confidence, one - other, error)
+    np.testing.assert_allclose(found[1:3], (max(low, -1), min(high, 1)), atol=1e-12)
+    back = evaluation.compare_predictions(y_true, b, a, confidence)
+    np.testing.assert_allclose(back[:3], (-found[0], -found[2], -found[1]), atol=1e-12)
+    assert back.p_value == pytest.approx(found.p_value)
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(0, 1)] * 2), min_size=2, max_size=9), st.floats(0.5, 0.99)
+)  # fmt: skip
+def test_comparison_of_runs_is_that_of_statsmodels(pairs, confidence):
+    a, b = np.array(pairs).T
+    with np.errstate(all="ignore"):
+        low, high = DescrStatsW(a - b).tconfint_mean(1 - confidence)
+    found = evaluation.compare_runs(list(a), list(b), confidence)
+    assert found.mean - found.reach == pytest.approx(low, abs=1e-9)
+    assert found.mean + found.reach == pytest.approx(high, abs=1e-9)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9), st.floats(0.5, 0.99))
 def test_mean_interval_is_that_of_scipy(values, confidence):
     interval = evaluation.mean_interval(values, confidence)
@@ -149,10 +242,8 @@ def test_mean_interval_is_that_of_scipy(values, confidence):
     if len(values) == 1:
         assert interval.reach == float("inf") and "one run" in str(interval)
     elif np.ptp(values) > 1e-3:
-        from scipy.stats import t
-
         error = np.std(values, ddof=1) / len(values) ** 0.5
-        low, high = t.interval(confidence, len(values) - 1, np.mean(values), error)
+        low, high = stats.t.interval(confidence, len(values) - 1, np.mean(values), error)
         assert interval.reach == pytest.approx((high - low) / 2) and "±" in str(interval)
 
 
@@ -408,6 +499,12 @@ CALLS = {
     "share": lambda a, b: evaluation.predict_probabilities(Linear(2), ONE, share=a),
     "temperature": lambda a, b: evaluation.predict_probabilities(Linear(2), ONE, temperature=a),
     "fitted": lambda a, b: evaluation.fit_temperature(a, b),
+    "compared": lambda a, b: evaluation.compare_predictions([0, 1], a, b),
+    "compared runs": lambda a, b: evaluation.compare_runs(a, b),
+    "Brier": lambda a, b: evaluation.brier_score(a, b),
+    "likelihood": lambda a, b: evaluation.negative_log_likelihood(a, b),
+    "reliability": lambda a, b: evaluation.reliability_curve(a, b),
+    "strategy": lambda a, b: evaluation.reliability_curve([0], [[0.5, 0.5]], strategy=a),
     "grid": lambda a, b: plotting.plot_images(a, b),
     "titles": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), a),
     "columns": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), columns=a),
