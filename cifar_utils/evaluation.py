@@ -606,6 +606,176 @@ def fit_temperature(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.exp(optimize.minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
+@np.errstate(all="ignore")
+def selective_accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Accuracy on the images that a classifier is surest of, for every share of them.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+    probabilities : ndarray of float, shape (n, classes)
+
+    Returns
+    -------
+    DataFrame
+        n rows, the surest image first; columns ``coverage`` (the share of images answered),
+        ``confidence`` (of the least sure of them) and ``accuracy`` (on them). The last row is
+        the accuracy on all. Of images equally sure none comes first: there, accuracy is the
+        mean over all orders. The area under the risk-coverage curve, 0 at best, is
+        ``(1 - curve["accuracy"]).mean()``.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels.
+
+    References
+    ----------
+    Y. Geifman and R. El-Yaniv, "Selective Classification for Deep Neural Networks", 2017,
+    arXiv:1705.08500.
+
+    Examples
+    --------
+    >>> curve = selective_accuracy([0, 1, 1], np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]))
+    >>> curve.round(2)
+       coverage  confidence  accuracy
+    0      0.33         0.9      1.00
+    1      0.67         0.8      1.00
+    2      1.00         0.6      0.67
+    >>> print(f"{(1 - curve['accuracy']).mean():.3f}")
+    0.111
+    """
+    y_true, probabilities = _check_judged(y_true, probabilities)
+    right = probabilities.argmax(axis=1) == y_true
+    sure, which, ties = np.unique(
+        -probabilities.max(axis=1), return_inverse=True, return_counts=True
+    )
+    right = np.repeat(np.bincount(which, weights=right) / ties, ties)
+    answered = np.arange(1, len(right) + 1)
+    return pd.DataFrame(
+        {
+            "coverage": answered / len(right),
+            "confidence": np.repeat(-sure, ties),
+            "accuracy": right.cumsum() / answered,
+        }
+    )
+
+
+def conformal_threshold(
+    y_true: np.ndarray, probabilities: np.ndarray, coverage: float = 0.9
+) -> float:
+    """The probability that a class must reach to be in the answer, for a promised coverage.
+
+    Split conformal prediction: whatever the network, sets of all classes that reach the
+    threshold hold the true one for this share of new images at least, on average over
+    validation images, if new images are drawn as those were.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+        Of images that were not trained on and that nothing is reported on: validation images.
+    probabilities : ndarray of float, shape (n, classes)
+    coverage : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    float
+        For :func:`conformal_sets`. With too few images for the promise, fewer than
+        ``coverage / (1 - coverage)``, it is 0: every set holds every class.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels, or the coverage is not
+        between 0 and 1.
+
+    References
+    ----------
+    M. Sadinle et al., "Least Ambiguous Set-Valued Classifiers with Bounded Error Levels", 2019,
+    arXiv:1609.00451. A. N. Angelopoulos and S. Bates, "A Gentle Introduction to Conformal
+    Prediction and Distribution-Free Uncertainty Quantification", 2021, arXiv:2107.07511.
+
+    Examples
+    --------
+    >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    >>> conformal_threshold([0, 0, 0, 1], probabilities, coverage=0.6)
+    0.7
+    """
+    y_true, probabilities = _check_judged(y_true, probabilities)
+    coverage = check_number("coverage", coverage, inside="()")
+    given = np.sort(probabilities[np.arange(len(y_true)), y_true])[::-1]
+    needed = math.ceil(round((len(given) + 1) * coverage, 9))  # 10 * 0.7 is 7, not a bit more
+    return float(min(given[needed - 1], 1)) if needed <= len(given) else 0.0
+
+
+def conformal_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """Sets of classes instead of one: all that reach the threshold.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float, shape (n, classes)
+    threshold : float
+        From :func:`conformal_threshold`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, classes)
+        Whether a class is in the set of an image. A set may be empty.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or the threshold is not within 0 to 1.
+
+    Examples
+    --------
+    >>> conformal_sets(np.array([[0.9, 0.1], [0.6, 0.4]]), threshold=0.3)
+    array([[ True, False],
+           [ True,  True]])
+    """
+    return check_probabilities(probabilities) >= check_number("threshold", threshold)
+
+
+class SetQuality(NamedTuple):
+    """How many sets hold the true class (a fraction), and how many classes a set has."""
+
+    coverage: float
+    mean_size: float
+
+
+def judge_sets(y_true: np.ndarray, probabilities: np.ndarray, threshold: float) -> SetQuality:
+    """How good :func:`conformal_sets` are: they should cover what was promised, and be small.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+        Of other images than the threshold was found on.
+    probabilities : ndarray of float, shape (n, classes)
+    threshold : float
+
+    Returns
+    -------
+    SetQuality
+        ``coverage``, the share of sets with the true class, and ``mean_size``, in classes.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels, or the threshold is not
+        within 0 to 1.
+
+    Examples
+    --------
+    >>> judge_sets([1, 1], np.array([[0.9, 0.1], [0.6, 0.4]]), threshold=0.3)
+    SetQuality(coverage=0.5, mean_size=1.5)
+    """
+    y_true, probabilities = _check_judged(y_true, probabilities)
+    sets = conformal_sets(probabilities, threshold)
+    covered = sets[np.arange(len(sets)), y_true]
+    return SetQuality(float(covered.mean()), float(sets.sum(axis=1).mean()))
+
+
 def classification_table(
     y_true: np.ndarray, y_pred: np.ndarray, class_names: Sequence[str]
 ) -> pd.DataFrame:

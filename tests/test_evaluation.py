@@ -18,12 +18,16 @@ from cifar_utils.evaluation import (
     classification_table,
     compare_predictions,
     compare_runs,
+    conformal_sets,
+    conformal_threshold,
     expected_calibration_error,
     fit_temperature,
+    judge_sets,
     mean_interval,
     negative_log_likelihood,
     predict_probabilities,
     reliability_curve,
+    selective_accuracy,
 )
 
 WRONG_LABELS = [
@@ -401,10 +405,13 @@ def test_calibration_error_of_a_network_that_knows_how_sure_it_may_be():
     "judge",
     [
         brier_score,
+        conformal_threshold,
         expected_calibration_error,
         fit_temperature,
+        lambda y_true, probabilities: judge_sets(y_true, probabilities, 0.5),
         negative_log_likelihood,
         reliability_curve,
+        selective_accuracy,
     ],
 )
 def test_what_are_no_probabilities_is_refused(judge, labels, probabilities, message):
@@ -468,6 +475,9 @@ def test_all_images_of_one_class_and_perfectly_told(classes):
     assert reliability_curve(y_true, sure).to_numpy().tolist() == [[1, 1, 7]]
     for strategy in ("uniform", "quantile"):
         assert expected_calibration_error(y_true, sure, strategy=strategy) == 0
+    assert (selective_accuracy(y_true, sure)["accuracy"] == 1).all()
+    assert conformal_threshold(y_true, sure, coverage=0.5) == 1
+    assert judge_sets(y_true, sure, 1.0) == (1, 1)
 
 
 def test_always_sure_and_wrong_is_as_bad_as_can_be():
@@ -475,6 +485,8 @@ def test_always_sure_and_wrong_is_as_bad_as_can_be():
     assert brier_score(y_true, sure) == 2
     assert negative_log_likelihood(y_true, sure) == pytest.approx(52 * np.log(2))
     assert expected_calibration_error(y_true, sure) == 1
+    assert (selective_accuracy(y_true, sure)["accuracy"] == 0).all()
+    assert conformal_threshold(y_true, sure, coverage=0.5) == 0
 
 
 def test_bins_of_equally_many_images_and_those_of_equal_width():
@@ -487,3 +499,30 @@ def test_bins_of_equally_many_images_and_those_of_equal_width():
     np.testing.assert_allclose(wide["confidence"], [0.52, 0.98])
     with pytest.raises(ValueError, match=r"Expected a strategy of .*'quantile'"):
         reliability_curve(y_true, probabilities, strategy="equal")
+
+
+def test_errors_last_make_the_best_curve_and_errors_first_the_worst():
+    sure = np.linspace(0.9, 0.6, 10)
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    best = selective_accuracy(np.repeat([0, 1], [8, 2]), probabilities)
+    assert best["accuracy"].tolist() == [1] * 8 + [8 / 9, 0.8]
+    assert best["coverage"].tolist() == [i / 10 for i in range(1, 11)]
+    np.testing.assert_array_equal(best["confidence"], sure)
+    worst = selective_accuracy(np.repeat([1, 0], [2, 8]), probabilities)
+    assert worst["accuracy"].iloc[[0, 1, 9]].tolist() == [0, 0, 0.8]
+
+
+def test_sets_hold_what_reaches_the_threshold_and_may_be_empty():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.34, 0.33, 0.33], [0.9, 0.1, 0.0]])
+    assert conformal_sets(probabilities, 0.5).sum(axis=1).tolist() == [1, 0, 1]
+    assert judge_sets([0, 1, 1], probabilities, 0.3) == (pytest.approx(2 / 3), 2)
+    with pytest.raises(ValueError, match="threshold as a number from 0 to 1"):
+        conformal_sets(probabilities, 1.5)
+
+
+def test_too_few_images_for_the_promise_give_sets_of_all_classes():
+    nine = np.tile([0.8, 0.2], (9, 1))
+    assert conformal_threshold([0] * 9, nine, coverage=0.9) == 0.8
+    assert conformal_threshold([0] * 8, nine[:8], coverage=0.9) == 0
+    with pytest.raises(ValueError, match="coverage as a number from above 0 to below 1"):
+        conformal_threshold([0] * 9, nine, coverage=1)

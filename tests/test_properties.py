@@ -203,6 +203,47 @@ def test_bins_of_equal_mass_have_equally_many_images(each, bins, seed):
     assert found == pytest.approx(np.mean([abs(gap.mean()) for gap in gaps]), abs=1e-12)
 
 
+@given(judged(most=6))
+def test_selective_accuracy_is_the_mean_over_all_orders_from_the_surest(drawn):
+    confidence, right = sureness(*drawn)
+    n = len(right)
+    orders = [o for o in itertools.permutations(range(n)) if (np.diff(confidence[[*o]]) <= 0).all()]
+    known = np.mean([right[[*o]].cumsum() / np.arange(1, n + 1) for o in orders], axis=0)
+    found = evaluation.selective_accuracy(*drawn)
+    np.testing.assert_allclose(found["accuracy"], known, atol=1e-12)
+    np.testing.assert_array_equal(found["confidence"], np.sort(confidence)[::-1])
+
+
+@given(judged(), st.floats(0.01, 0.99))
+def test_threshold_is_the_quantile_of_its_authors(drawn, coverage):
+    y_true, probabilities = drawn
+    n = len(y_true)
+    found = evaluation.conformal_threshold(y_true, probabilities, coverage)
+    scores = 1 - probabilities[np.arange(n), y_true]
+    rank = np.ceil((n + 1) * coverage)  # of the score that is the limit, counted from 1
+    known = 0.0
+    if rank <= n:
+        known = 1 - np.quantile(scores, (rank - 0.5) / n, method="inverted_cdf")
+    assert found == pytest.approx(known, abs=1e-12)
+    covered = evaluation.judge_sets(y_true, probabilities, found)
+    assert covered.coverage >= min(rank / n, 1) - 1e-12  # of the images that it was found on
+    sets = evaluation.conformal_sets(probabilities, found)
+    assert covered.mean_size == pytest.approx(sets.sum() / n)
+
+
+@given(st.integers(1, 30), st.integers(1, 99), st.integers(0, 99))
+def test_sets_keep_their_promise_on_one_more_image(n, percent, seed):
+    """By exchangeability: each of n + 1 images in turn is the new one."""
+    rng = np.random.default_rng(seed)
+    probabilities, y_true = rng.dirichlet([1, 1, 1], n + 1), rng.integers(0, 3, n + 1)
+    covered = 0
+    for i in range(n + 1):
+        rest = np.delete(np.arange(n + 1), i)
+        threshold = evaluation.conformal_threshold(y_true[rest], probabilities[rest], percent / 100)
+        covered += probabilities[i, y_true[i]] >= threshold
+    assert covered == -(-(n + 1) * percent // 100)  # the least that is enough
+
+
 @given(
     st.integers(1, 60), st.integers(1, 4), st.integers(0, 99), st.floats(0.01, 0.99)
 )  # fmt: skip
@@ -505,6 +546,11 @@ CALLS = {
     "likelihood": lambda a, b: evaluation.negative_log_likelihood(a, b),
     "reliability": lambda a, b: evaluation.reliability_curve(a, b),
     "strategy": lambda a, b: evaluation.reliability_curve([0], [[0.5, 0.5]], strategy=a),
+    "selective": lambda a, b: evaluation.selective_accuracy(a, b),
+    "threshold": lambda a, b: evaluation.conformal_threshold(a, b),
+    "coverage": lambda a, b: evaluation.conformal_threshold([0], [[0.5, 0.5]], a),
+    "sets": lambda a, b: evaluation.conformal_sets(a, 0.5),
+    "reached": lambda a, b: evaluation.conformal_sets([[0.5, 0.5]], a),
     "grid": lambda a, b: plotting.plot_images(a, b),
     "titles": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), a),
     "columns": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), columns=a),
