@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
-from scipy.special import log_softmax, softmax
+from scipy.special import entr, log_softmax, softmax
 from sklearn.metrics import precision_recall_fscore_support
 
 from cifar_utils.checks import (
@@ -774,6 +774,60 @@ def judge_sets(y_true: np.ndarray, probabilities: np.ndarray, threshold: float) 
     sets = conformal_sets(probabilities, threshold)
     covered = sets[np.arange(len(sets)), y_true]
     return SetQuality(float(covered.mean()), float(sets.sum(axis=1).mean()))
+
+
+class HumanAgreement(NamedTuple):
+    """How close a classifier is to people's votes."""
+
+    top_1: float
+    cross_entropy: float
+    kl_divergence: float
+
+
+@np.errstate(all="ignore")
+def human_agreement(votes: np.ndarray, probabilities: np.ndarray) -> HumanAgreement:
+    """Does a classifier choose what most people do, and doubt where they do?
+
+    Parameters
+    ----------
+    votes : ndarray of float, shape (n, classes)
+        The share of people for each class, as :func:`~cifar_utils.data.load_cifar10h` gives
+        them for all test images.
+    probabilities : ndarray of float, shape (n, classes)
+        The classifier's, for the same images.
+
+    Returns
+    -------
+    HumanAgreement
+        ``top_1``, for which share of images no class has more votes than the likeliest one;
+        ``cross_entropy`` of the votes under the probabilities, in nats; ``kl_divergence``,
+        that less the votes' own entropy, 0 if people and classifier give the same. As in
+        :func:`negative_log_likelihood`, less than 2.2e-16 counts as that.
+
+    Raises
+    ------
+    ValueError
+        If one's rows are no probabilities, or the other has not as many rows and classes.
+
+    References
+    ----------
+    J. C. Peterson et al., "Human uncertainty makes classification more robust", 2019,
+    arXiv:1908.07086.
+
+    Examples
+    --------
+    >>> votes, probabilities = np.array([[0.8, 0.2], [0.5, 0.5]]), np.array([[0.5, 0.5]] * 2)
+    >>> human_agreement(votes, probabilities).top_1
+    1.0
+    """
+    votes = check_probabilities(votes)
+    probabilities = check_probabilities(probabilities, votes.shape[1])
+    check_lengths(f"{len(votes)} rows of votes", f"{len(probabilities)} rows of probabilities")
+    chosen = votes[np.arange(len(votes)), probabilities.argmax(axis=1)]
+    cross_entropy = _cross_entropy(votes, probabilities)
+    own = float(entr(votes).sum(axis=1).mean())
+    agreement = float(np.mean(chosen == votes.max(axis=1)))
+    return HumanAgreement(agreement, cross_entropy, cross_entropy - own)
 
 
 def classification_table(

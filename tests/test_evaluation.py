@@ -22,6 +22,7 @@ from cifar_utils.evaluation import (
     conformal_threshold,
     expected_calibration_error,
     fit_temperature,
+    human_agreement,
     judge_sets,
     mean_interval,
     negative_log_likelihood,
@@ -478,6 +479,7 @@ def test_all_images_of_one_class_and_perfectly_told(classes):
     assert (selective_accuracy(y_true, sure)["accuracy"] == 1).all()
     assert conformal_threshold(y_true, sure, coverage=0.5) == 1
     assert judge_sets(y_true, sure, 1.0) == (1, 1)
+    assert human_agreement(sure, sure) == (1, 0, 0)
 
 
 def test_always_sure_and_wrong_is_as_bad_as_can_be():
@@ -487,6 +489,7 @@ def test_always_sure_and_wrong_is_as_bad_as_can_be():
     assert expected_calibration_error(y_true, sure) == 1
     assert (selective_accuracy(y_true, sure)["accuracy"] == 0).all()
     assert conformal_threshold(y_true, sure, coverage=0.5) == 0
+    assert human_agreement(np.eye(2)[y_true], sure).top_1 == 0
 
 
 def test_bins_of_equally_many_images_and_those_of_equal_width():
@@ -526,3 +529,27 @@ def test_too_few_images_for_the_promise_give_sets_of_all_classes():
     assert conformal_threshold([0] * 8, nine[:8], coverage=0.9) == 0
     with pytest.raises(ValueError, match="coverage as a number from above 0 to below 1"):
         conformal_threshold([0] * 9, nine, coverage=1)
+
+
+def test_people_are_agreed_with_where_nobody_got_more_votes():
+    votes = np.array([[0.5, 0.5, 0.0], [0.2, 0.8, 0.0], [0.0, 0.0, 1.0]])
+    uniform = np.full((3, 3), 1 / 3)
+    found = human_agreement(votes, uniform)
+    assert found.top_1 == pytest.approx(1 / 3)  # class 0, as half of the people in the first row
+    assert found.cross_entropy == pytest.approx(np.log(3))
+    same = human_agreement(votes, votes)
+    assert same.top_1 == 1 and same.kl_divergence == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("votes", "message"),
+    [
+        (np.full((2, 2), 0.5), r"shape \(n, 2\)"),
+        (np.full((1, 3), 1 / 3), "as many rows of votes as rows of probabilities"),
+        (np.full((2, 3), 17), "whose rows sum to 1"),  # counts
+        (np.full((2, 3), np.nan), "whose rows sum to 1"),
+    ],
+)
+def test_votes_are_shares_for_the_same_images(votes, message):
+    with pytest.raises(ValueError, match=message):
+        human_agreement(votes, np.full((2, 3), 1 / 3))

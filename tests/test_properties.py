@@ -244,6 +244,20 @@ def test_sets_keep_their_promise_on_one_more_image(n, percent, seed):
     assert covered == -(-(n + 1) * percent // 100)  # the least that is enough
 
 
+@given(judged(), st.integers(0, 99))
+def test_agreement_with_people_is_entropy_by_scipy(drawn, seed):
+    _, probabilities = drawn
+    n, classes = probabilities.shape
+    votes = np.random.default_rng(seed).multinomial(50, np.full(classes, 1 / classes), n) / 50
+    found = evaluation.human_agreement(votes, probabilities)
+    known = stats.entropy(votes, np.maximum(probabilities, 2**-52), axis=1).mean()
+    assert found.kl_divergence == pytest.approx(known, abs=1e-9)
+    own = stats.entropy(votes, axis=1).mean()
+    assert found.cross_entropy == pytest.approx(known + own, abs=1e-9)
+    most = [votes[i, probabilities[i].argmax()] >= votes[i].max() for i in range(n)]
+    assert found.top_1 == pytest.approx(np.mean(most))
+
+
 @given(
     st.integers(1, 60), st.integers(1, 4), st.integers(0, 99), st.floats(0.01, 0.99)
 )  # fmt: skip
@@ -551,6 +565,7 @@ CALLS = {
     "coverage": lambda a, b: evaluation.conformal_threshold([0], [[0.5, 0.5]], a),
     "sets": lambda a, b: evaluation.conformal_sets(a, 0.5),
     "reached": lambda a, b: evaluation.conformal_sets([[0.5, 0.5]], a),
+    "people": lambda a, b: evaluation.human_agreement(a, b),
     "grid": lambda a, b: plotting.plot_images(a, b),
     "titles": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), a),
     "columns": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), columns=a),
