@@ -12,7 +12,9 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from cifar_utils.checks import check_labels
 from cifar_utils.data import CLASS_NAMES
+from cifar_utils.dataset.synthetic import draw_images
 from cifar_utils.evaluation import (
+    CORRUPTIONS,
     accuracy_interval,
     brier_score,
     classification_table,
@@ -20,6 +22,7 @@ from cifar_utils.evaluation import (
     compare_runs,
     conformal_sets,
     conformal_threshold,
+    corrupt,
     expected_calibration_error,
     fit_temperature,
     human_agreement,
@@ -553,3 +556,78 @@ def test_people_are_agreed_with_where_nobody_got_more_votes():
 def test_votes_are_shares_for_the_same_images(votes, message):
     with pytest.raises(ValueError, match=message):
         human_agreement(votes, np.full((2, 3), 1 / 3))
+
+
+def pictures(n=10):
+    return draw_images(10, seed=0)[0][:n]
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_each_severity_is_worse_than_the_one_before(kind):
+    images = pictures()
+    damage = [np.abs(corrupt(images, kind, s).astype(int) - images).mean() for s in range(1, 6)]
+    assert len(CORRUPTIONS[kind]) == 5
+    assert all(np.diff(damage, prepend=0) > 0), damage
+
+
+def test_noise_has_the_standard_deviation_that_it_says_and_a_seed():
+    grey = np.full((20, 32, 32, 3), 128, "uint8")
+    for severity, amount in enumerate(CORRUPTIONS["gaussian_noise"][:4], start=1):
+        noise = corrupt(grey, "gaussian_noise", severity, seed=severity) / 255
+        assert noise.mean() == pytest.approx(128 / 255, abs=0.003)
+        assert noise.std() == pytest.approx(amount, rel=0.03)
+    first, other = (corrupt(grey, "gaussian_noise", 3, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(first, corrupt(grey, "gaussian_noise", 3))
+    assert (first != other).mean() > 0.9 and (first[0] != first[1]).mean() > 0.9
+
+
+def test_blur_spreads_a_point_by_the_standard_deviation_that_it_says():
+    point = np.zeros((1, 33, 33, 1), "uint8")
+    point[0, 16, 16] = 255
+    for severity, amount in enumerate(CORRUPTIONS["gaussian_blur"], start=1):
+        bell = np.exp(-(np.arange(-16, 17) ** 2) / (2 * amount**2))
+        known = 255 * np.outer(bell, bell) / bell.sum() ** 2
+        found = corrupt(point, "gaussian_blur", severity)
+        assert np.abs(found[0, :, :, 0] - known).max() <= 0.6
+
+
+def test_contrast_shrinks_what_differs_from_the_mean_colour():
+    images = pictures()
+    for severity, amount in enumerate(CORRUPTIONS["contrast"], start=1):
+        found = corrupt(images, "contrast", severity)
+        mean = images.mean(axis=(1, 2), keepdims=True)
+        assert np.abs(found - mean - amount * (images - mean)).max() <= 0.501
+
+
+def test_pixelation_leaves_squares_of_the_mean_colour():
+    images = pictures(6)[:, :10, :20]
+    found = corrupt(images, "pixelate", 5)  # a fifth of the rows and columns: 2 and 4
+    blocks = images.reshape(6, 2, 5, 4, 5, 3).mean(axis=(2, 4))
+    assert np.abs(found - blocks.repeat(5, axis=1).repeat(5, axis=2)).max() <= 1
+
+
+def test_compression_keeps_flat_images_and_squares_of_eight_pixels_apart():
+    flat = np.full((2, 32, 32, 3), 100, "uint8")
+    assert np.abs(corrupt(flat, "jpeg_compression", 5) - 100.0).max() <= 16  # a coarse step
+    images = pictures(1)
+    images[:, :16, :16] = 50
+    other = images.copy()
+    other[:, :16, :16] = 200
+    found = [corrupt(x, "jpeg_compression", 3)[0, 16:, 16:] for x in (images, other)]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "gaussian_blurr"}, "Did you mean 'gaussian_blur'"),
+        ({"severity": 0}, "severity to be a whole number, 1 or more"),
+        ({"severity": 6}, "severity from 1 to 5. Received: 6"),
+        ({"seed": -1}, "seed to be a whole number"),
+        ({"images": np.zeros((2, 4, 4, 3))}, "uint8"),
+    ],
+)
+def test_other_corruptions_are_refused(change, message):
+    arguments = {"images": pictures(2), "kind": "contrast", "severity": 1, "seed": 0}
+    with pytest.raises(ValueError, match=rf"Expected .*{message}"):
+        corrupt(**arguments | change)

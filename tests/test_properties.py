@@ -290,6 +290,22 @@ def test_comparison_of_runs_is_that_of_statsmodels(pairs, confidence):
     assert found.mean + found.reach == pytest.approx(high, abs=1e-9)
 
 
+@given(
+    st.deferred(lambda: pictures()), st.sampled_from(list(evaluation.CORRUPTIONS)),
+    st.integers(1, 5), st.integers(0, 2**32 - 1), st.data(),
+)  # fmt: skip
+def test_what_is_corrupted_keeps_its_form_and_does_not_depend_on_what_follows(
+    images, kind, severity, seed, data
+):
+    images = (255 * images).astype("uint8") if images.dtype != "uint8" else images
+    with untouched(images):
+        found = evaluation.corrupt(images, kind, severity, seed)
+    assert found.shape == images.shape and found.dtype == np.uint8
+    first = data.draw(st.integers(1, len(images)))
+    part = evaluation.corrupt(images[:first], kind, severity, seed)
+    np.testing.assert_array_equal(part, found[:first])
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9), st.floats(0.5, 0.99))
 def test_mean_interval_is_that_of_scipy(values, confidence):
     interval = evaluation.mean_interval(values, confidence)
@@ -566,6 +582,9 @@ CALLS = {
     "sets": lambda a, b: evaluation.conformal_sets(a, 0.5),
     "reached": lambda a, b: evaluation.conformal_sets([[0.5, 0.5]], a),
     "people": lambda a, b: evaluation.human_agreement(a, b),
+    "corrupted": lambda a, b: evaluation.corrupt(a, "contrast", 1),
+    "corruption": lambda a, b: evaluation.corrupt(ONE.astype("uint8"), a, b),
+    "corruption's seed": lambda a, b: evaluation.corrupt(ONE.astype("uint8"), "contrast", 1, a),
     "grid": lambda a, b: plotting.plot_images(a, b),
     "titles": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), a),
     "columns": lambda a, b: plotting.plot_images(np.zeros((2, 3, 3, 3)), columns=a),
