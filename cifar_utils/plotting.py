@@ -1,4 +1,4 @@
-"""The plots of the series: image grids, learning curves, confusion matrix, mistakes.
+"""The plots of the series: image grids, learning curves, confusion matrix, mistakes, maps.
 
 Every function draws on ``ax``, or on a new figure without one, and returns what it
 drew on. Give it ``data_name=data.name`` and the plot says which images it is about.
@@ -15,8 +15,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
@@ -32,6 +35,7 @@ from cifar_utils.checks import (
     expected,
 )
 
+MOST = 3_000  # images on a map: the time grows with the cube of their number
 TITLE, SMALLEST = 7.5, 5.0  # sizes of text in points: of a picture's title, and that can be read
 
 
@@ -77,6 +81,23 @@ def _canvas(
             for artist in set(ax.get_children()) - before:
                 artist.remove()
         raise
+
+
+def _check_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
+    """Finite numbers as an array of this shape, in which a word stands for any length."""
+    try:
+        array = np.asarray(values)
+    except Exception:  # ragged lists, and what other packages raise
+        array = np.empty((), dtype=object)
+    fits = array.ndim == len(shape) and array.size and array.dtype.kind in "iuf"
+    lengths = zip(shape, array.shape, strict=False)
+    if not fits or any(a != b and not isinstance(a, str) for a, b in lengths):
+        received = f"{type(values).__name__} of shape {array.shape} and dtype {array.dtype}"
+    elif np.isfinite(array).all():
+        return array
+    else:
+        received = f"{np.mean(~np.isfinite(array)):.1%} of them not finite"
+    raise expected(f"{what} as finite numbers of shape ({', '.join(map(str, shape))})", received)
 
 
 def _as_it_is(*texts: Any) -> None:
@@ -564,3 +585,188 @@ def plot_mistakes(
         for i in worst
     ]
     return plot_images(images[worst], titles, columns=columns, data_name=data_name, ax=ax)
+
+
+@np.errstate(all="ignore")
+def overlay_heat(images: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Grey images that glow where the evidence lies. Taught in notebook 07.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, height, width, 1 or 3)
+        uint8 from 0 to 255, or floats from 0 to 1.
+    heat : ndarray of numbers, shape (n, height, width)
+        Of ``explain.grad_cam`` or ``explain.occlusion``: from 0, no glow, to 1. What is below
+        or above counts as 0 or 1. Small values show more if divided by the largest.
+
+    Returns
+    -------
+    ndarray of float, shape (n, height, width, 3)
+        From 0 to 1, for :func:`plot_images`.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not of the form above.
+
+    Examples
+    --------
+    >>> overlay_heat(np.zeros((1, 2, 2, 3), "uint8"), np.zeros((1, 2, 2))).shape
+    (1, 2, 2, 3)
+    """
+    images = check_images(images, dtypes="pixels")
+    images = images / 255 if images.dtype == np.uint8 else images
+    heat = np.clip(_check_numbers("heat", heat, *images.shape[:3]), 0.0, 1.0)
+    grey = images @ [0.299, 0.587, 0.114] if images.shape[-1] == 3 else images[..., 0]
+    glow = 0.7 * heat[..., None]
+    mixed = (1 - glow) * 0.8 * grey[..., None] + glow * plt.colormaps["inferno"](heat)[..., :3]
+    return np.clip(mixed, 0, 1)
+
+
+@np.errstate(all="ignore")
+def plot_feature_maps(
+    maps: Mapping[str, np.ndarray],
+    *,
+    image: int = 0,
+    count: int = 8,
+    data_name: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show what each layer makes of an image: a row a layer, its strongest maps first.
+
+    Parameters
+    ----------
+    maps : mapping of str to ndarray of numbers, shape (n, rows, columns, channels)
+        By the layers' names, as ``explain.feature_maps`` returns them.
+    image : int
+        Of which of the n images.
+    count : int
+        Show so many maps of each layer, or as many as the smallest one has: those that reach
+        the highest values, under their channels' numbers. Black is zero and below; white is
+        the map's own highest value.
+    data_name, ax
+        As for :func:`plot_images`.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If `maps` is not of the form above, or there is no such image, or nothing to be shown.
+    """
+    count, image = check_count("count", count), check_count("image", image, lowest=0)
+    if not isinstance(maps, Mapping) or not maps:
+        raise expected("maps as a mapping of layers' names to arrays", type(maps).__name__)
+    form = "n", "rows", "columns", "channels"
+    layers = {name: _check_numbers(f"maps of {name}", maps[name], *form) for name in maps}
+    shapes = np.array([values.shape for values in layers.values()])
+    if image >= shapes[:, 0].min():
+        raise expected(f"image below {shapes[:, 0].min()}, the number of them", image)
+    count = min(count, shapes[:, 3].min())
+    largest = shapes[:, 1:3].max(axis=0)
+    height, width = largest * -(-64 // largest.max())  # one size for all
+    pictures, titles = [], []
+    for name, values in layers.items():
+        values = np.maximum(values[image], 0.0)
+        strongest = np.argsort(-values.max(axis=(0, 1)), kind="stable")[:count]
+        rows, columns, _ = values.shape
+        # Squares of one shade, so that one sees how coarse they are.
+        row, column = np.arange(height) * rows // height, np.arange(width) * columns // width
+        for channel in strongest:
+            shown = values[row][:, column, channel, None]
+            pictures.append(shown / max(shown.max(), 1e-30))
+        heads = [name, f"{rows} × {columns}", *[""] * count]
+        titles += [f"{head}\n{channel}" for head, channel in zip(heads, strongest, strict=False)]
+    return plot_images(np.stack(pictures), titles, columns=count, data_name=data_name, ax=ax)
+
+
+@np.errstate(all="ignore")
+def plot_map(
+    images: np.ndarray,
+    places: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    data_name: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw images as small pictures, each in a cell of a grid at its place or near it.
+
+    None covers another, and groups stay groups, with room between them. Cells are given so
+    that the squares of all distances add up to as little as can be.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, height, width, 1 or 3)
+        uint8 from 0 to 255, or floats from 0 to 1; 3,000 images at most. A thousand take about a
+        second, three thousand a quarter of a minute.
+    places : ndarray of numbers, shape (n, 2)
+        As ``explain.embed`` returns them.
+    labels : ndarray of integers, shape (n,), optional
+        The images get frames in the colours of their classes.
+    class_names : sequence of str, optional
+        In the order of the labels. Each is written in the middle of its images.
+    data_name : str, optional
+        Written under the map.
+    ax : Axes, optional
+        Keeps the places as its data coordinates.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If an array is not of the form above, they are not of one length, or there are too many.
+    """
+    images = check_images(images, dtypes="pixels")
+    images = images if images.dtype == np.uint8 else np.uint8(255 * images + 0.5)
+    step = -(-max(images.shape[1:3]) // 64)  # a small picture needs no more pixels
+    images = images[:, ::step, ::step]
+    n, height, width, _ = images.shape
+    if n > MOST:
+        hint = "Some are enough: images[:1000], places[:1000]."
+        raise expected(f"{MOST:,} images at most, as a map has room for", f"{n:,}", hint)
+    places = _check_numbers("places", places, n, 2)
+    frame, names = max(1, width // 16), None
+    if labels is not None:
+        names = None if class_names is None else check_names(class_names)
+        (labels,) = check_labels(labels, num_classes=names and len(names))
+        check_lengths(f"{n} images", f"{len(labels)} labels")
+        classes = max(labels.max() + 1, len(names or ()))
+        colours = plt.get_cmap("tab10" if classes <= 10 else "turbo", classes)
+    # A grid with two cells for each image.
+    shape = np.array([width, height]) + 2 * frame  # of a cell
+    low, reach = places.min(axis=0), np.ptp(places, axis=0).astype(float)
+    reach = np.maximum(reach, max(reach.max() / 10, 1e-9))
+    cell = shape * np.sqrt(reach.prod() / (2 * n * shape.prod()))
+    columns, rows = np.ceil(reach / cell).astype(int)
+    row, column = (index.ravel() for index in np.indices((rows, columns)))
+    centres = low + cell * (np.stack([column, row], axis=1) + 0.5)
+    _, chosen = linear_sum_assignment(cdist(places, centres, "sqeuclidean"))
+    canvas = np.zeros((rows, shape[1], columns, shape[0], 4), "uint8")
+    for i, (top, left) in enumerate(zip(row[chosen], column[chosen], strict=True)):
+        box = canvas[rows - 1 - top, :, left]
+        if labels is not None:
+            box[:] = np.multiply(colours(labels[i]), 255)
+        box[frame:-frame, frame:-frame, :3] = images[i]
+        box[frame:-frame, frame:-frame, 3] = 255
+    canvas = canvas.reshape(rows * shape[1], columns * shape[0], 4)
+    (left, below), (right, above) = low, low + cell * (columns, rows)
+    size = 8 * np.array(canvas.shape[1::-1]) / max(canvas.shape)
+    with _canvas(ax, *size, (0.05, 0.25 if data_name else 0.05, 0.05, 0.05)) as ax:
+        options = {"origin": "upper", "aspect": "equal", "interpolation": "antialiased"}
+        ax.imshow(canvas, extent=(left, right, below, above), **options)
+        ax.set(xlim=(left, right), ylim=(below, above))
+        ax.axis("off")
+        for label in np.unique(labels) if names else ():
+            middle = np.median(places[labels == label], axis=0)
+            options = {"ha": "center", "va": "center", "weight": "bold", "color": colours(label)}
+            text = ax.text(*middle, names[label], **options)
+            text.set_path_effects([withStroke(linewidth=4, foreground="white")])
+            _as_it_is(text)
+        label_source(ax, data_name)
+    return ax

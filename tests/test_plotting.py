@@ -15,9 +15,12 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.plotting import (
+    overlay_heat,
     plot_confusion_matrix,
+    plot_feature_maps,
     plot_images,
     plot_learning_curves,
+    plot_map,
     plot_mistakes,
 )
 
@@ -25,6 +28,8 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
 LABELS = np.arange(12) % 10
 PROBABILITIES = RNG.dirichlet(np.ones(10), 12)
+MAPS = {"first": RNG.normal(size=(2, 8, 8, 4)), "second": RNG.normal(size=(2, 3, 2, 9))}
+PLACES = RNG.normal(size=(12, 2))
 HISTORY = {"accuracy": [0.1, 0.2], "val_accuracy": [0.1, 0.3], "loss": [2.0, 1.0]}
 
 
@@ -39,6 +44,8 @@ PLOTS = {
     "mistakes": lambda **options: plot_mistakes(
         IMAGES, LABELS, PROBABILITIES, class_names=CLASS_NAMES, **options
     ),
+    "maps": lambda **options: plot_feature_maps(MAPS, **options),
+    "map": lambda **options: plot_map(IMAGES, PLACES, LABELS, class_names=CLASS_NAMES, **options),
 }
 
 
@@ -465,3 +472,111 @@ def test_sizes_of_ones_own_and_negative_weights_are_as_in_scikit_learn():
 
 def draw_display(**options):
     return plot_confusion_matrix(LABELS, LABELS, class_names=CLASS_NAMES, **options)
+
+
+def test_heat_glows_on_grey_images():
+    heat = np.zeros((12, 32, 32))
+    heat[:, 8:16, 8:16] = 1
+    shown = overlay_heat(IMAGES, heat)
+    assert shown.shape == IMAGES.shape and shown.min() >= 0 and shown.max() <= 1
+    colourful = np.ptp(shown, axis=-1) > 1e-9
+    np.testing.assert_array_equal(colourful, heat > 0)
+    np.testing.assert_array_equal(shown, overlay_heat(IMAGES / 255, 2 * heat))  # is clipped
+    assert overlay_heat(IMAGES[..., :1], -heat).shape == IMAGES.shape
+    plot_images(shown)
+
+
+@pytest.mark.parametrize(
+    "heat", [np.zeros((12, 32)), np.full((12, 32, 32), np.nan), None, [[1], []]]
+)
+def test_other_heat_is_refused(heat):
+    with pytest.raises(ValueError, match=r"heat as finite numbers of shape \(12, 32, 32\). Rec"):
+        overlay_heat(IMAGES, heat)
+
+
+def test_feature_maps_come_strongest_first_a_row_a_layer():
+    ax = plot_feature_maps(MAPS, image=1, count=5)
+    texts = [text.get_text().split("\n") for text in ax.texts]
+    assert len(texts) == 2 * 4  # as many as the first layer has
+    assert [row[0] for row in texts[:2] + texts[4:6]] == ["first", "8 × 8", "second", "3 × 2"]
+    for row, values in zip((texts[:4], texts[4:]), MAPS.values(), strict=True):
+        highest = values[1].max(axis=(0, 1))
+        assert [int(channel) for _, channel in row] == np.argsort(-highest)[:4].tolist()
+    sheet = np.asarray(ax.images[0].get_array())
+    assert set(np.unique(sheet[..., 3])) == {0, 1} and sheet[..., :3].max() == 1
+    plot_feature_maps({"nothing": np.full((1, 2, 2, 1), -1.0)})
+
+
+@pytest.mark.parametrize(
+    ("maps", "options", "message"),
+    [
+        ({}, {}, "mapping of layers' names"),
+        (MAPS["first"], {}, "mapping of layers' names.*ndarray"),
+        ({"a": np.zeros((8, 8, 4))}, {}, r"maps of a as finite numbers of shape \(n, rows, col"),
+        (MAPS, {"image": 2}, "image below 2, the number of them. Received: 2"),
+        (MAPS, {"count": 0}, "count"),
+    ],
+)
+def test_other_maps_are_refused(maps, options, message):
+    with pytest.raises(ValueError, match=rf"Expected .*{message}"):
+        plot_feature_maps(maps, **options)
+
+
+@pytest.mark.parametrize("labels", [LABELS, None], ids=["framed", "plain"])
+def test_every_image_is_on_the_map_at_its_place_or_near_it(labels):
+    images = np.arange(1, 13, dtype="uint8")[:, None, None, None] * np.full(
+        (1, 32, 20, 3), 10, "uint8"
+    )
+    ax = plot_map(images, PLACES, labels)
+    canvas = np.asarray(ax.images[0].get_array())
+    left, right, below, above = ax.images[0].get_extent()
+    for i, place in enumerate(PLACES):
+        rows, columns = np.nonzero((canvas == [*[10 * (i + 1)] * 3, 255]).all(axis=-1))
+        assert len(rows) == 32 * 20
+        x = left + (columns.mean() + 0.5) / canvas.shape[1] * (right - left)
+        y = above - (rows.mean() + 0.5) / canvas.shape[0] * (above - below)
+        assert np.hypot(*(place - (x, y))) < 0.35 * np.ptp(PLACES)
+    assert ax.get_xlim() == (left, right) and ax.get_ylim() == (below, above)
+
+
+def test_names_stand_among_the_images_of_their_class():
+    places = 9.0 * (LABELS[:, None] == 3) + RNG.normal(size=(12, 2))
+    ax = plot_map(IMAGES / 255, places, LABELS, class_names=CLASS_NAMES)
+    found = {text.get_text(): text.get_position() for text in ax.texts}
+    assert set(found) == {CLASS_NAMES[label] for label in LABELS}
+    assert max(found, key=lambda name: found[name][0]) == CLASS_NAMES[3]
+
+
+def test_maps_of_few_many_or_large_images_in_strange_places():
+    for places in (
+        np.zeros((12, 2)),
+        PLACES * [1, 0],
+        PLACES * [1e9, 1],
+        np.arange(24).reshape(12, 2),
+    ):
+        plot_map(IMAGES, places).figure.canvas.draw()
+    large = np.zeros((2, 300, 200, 1), "uint8")
+    canvas = plot_map(large, [[0, 0], [1, 1]]).images[0].get_array()
+    assert max(canvas.shape) < 500
+    plot_map(large[:1], [[5, 5]], [2], class_names=["a", "b", "c"]).figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("places", "labels", "message"),
+    [
+        (PLACES[:5], None, r"places as finite numbers of shape \(12, 2\)"),
+        (PLACES * np.nan, None, r"places as finite numbers .* 100.0% of them not finite"),
+        ("here", None, "places as finite numbers"),
+        (PLACES, LABELS[:5], "12 images, 5 labels"),
+        (PLACES, LABELS + 1, "labels from 0 to 9"),
+    ],
+)
+def test_other_places_are_refused(places, labels, message):
+    with pytest.raises(ValueError, match=rf"Expected .*{message}"):
+        plot_map(IMAGES, places, labels, class_names=CLASS_NAMES)
+
+
+def test_more_images_than_a_map_has_room_for_are_refused():
+    images = np.zeros((3001, 2, 2, 1), "uint8")
+    with pytest.raises(ValueError, match=r"3,000 images at most.*Received: 3,001.*images\[:1000\]"):
+        plot_map(images, np.zeros((3001, 2)))
