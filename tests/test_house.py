@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "data": {"checks", "dataset"},
     "evaluation": {"checks"},
     "plotting": {"checks"},
+    "explain": {"checks"},
     "augmentation": {"checks"},
     "models": {"checks", "data"},
     "recipes": {"checks", "augmentation", "models", "fast"},
