@@ -141,10 +141,10 @@ for whose, name in (("its author's", "valid_cnn"), ("a better one", "valid_cnn_t
 # | | must every image be whole? | small images first | 9 |
 # | after the last step | is one look enough? | six views | 10 |
 #
-# (It leaves out small images and six views, and its logits are as they come.) From here on, *our network* is another one:
+# (It leaves out small images and six views, and does not shrink its logits.) From here on, *our network* is another one:
 # `fast_cnn`, made to learn quickly. It has a first layer that is given, not learned; then six convolutions in three stages;
-# then one linear layer. Section 11 tries the ideas on it one after the other. And in section 12 you train it with all of
-# them, for about three times the operations above. Then it gets nine out of ten right.
+# then one linear layer. Section 11 tries the ideas on it one after the other. And in section 12 you train it with those that earn
+# their place, for about three times the operations above. Then it gets nine out of ten right.
 #
 # ## 2 Why should the learning rate fall?
 #
@@ -182,8 +182,9 @@ def draw_bowl(ax, path, title, colour, last=20):
 
 # %% [markdown]
 # And here are three **schedules** [8], ways to set the rate as training goes on, as shares of its
-# peak. (The cosine is the one of notebooks 02 and 04.) **Before you run the cell:** it takes 100 noisy steps by each, and
-# shows two of them. The constant rate makes the longest steps nearly all the time. Will it end closest to the bottom?
+# peak. (The cosine is the one of notebooks 02 and 04.) The first cell draws
+# them. **Before you run the second:** it walks 100 noisy steps by each schedule, and shows the constant and the triangle. The
+# constant rate makes the longest steps nearly all the time. Will it end closest to the bottom?
 
 # %% alt="Three schedules: constant, a triangle that rises quickly and falls slowly, and a cosine."
 progress = np.arange(100) / 100
@@ -222,7 +223,8 @@ _ = right.set_xlabel("step")
 # Point at any pixel of a photo and guess the colour of the one beside it. *The same* is nearly
 # always a good guess. So most of what a network sees is repetition, and what is worth
 # knowing, edges and textures, is a faint difference on top. Cut images into patches of
-# 2 × 2 pixels. Each is twelve numbers: four pixels in three colours. See how these go together:
+# 2 × 2 pixels. Each is twelve numbers: four pixels in three colours. First we compute how these
+# vary together, their covariance:
 
 # %%
 mean, std = channel_statistics(data.x_train)
@@ -275,9 +277,10 @@ ax = plot_images(tiles, shares, columns=6, data_name=data.name)
 # One shade all over: *how bright is it here?* That one pattern holds most of the variance (the
 # percentages). Two more are a colour all over, two are edges, level and upright, one is a
 # checkerboard. The last six are edges and checkerboards *in colour*, so faint that their share
-# is next to nothing; whitening makes them as loud as the first. A network that learns its first
-# layer has to find such filters. Ours is *given* them, each also with the opposite sign. It never
-# changes these filters, only their biases for one epoch. After that, no gradient has to go back to this layer.
+# is next to nothing; whitening makes them nearly as loud as the first. A network that learns its first
+# layer has to find such filters. Ours is *given* them, each also with the opposite sign. Training never
+# changes these filters. It adjusts only their biases, and only in the first epoch; after that, no gradient has to go back to
+# this layer.
 #
 # ## 4 Why start calmly?
 #
@@ -304,7 +307,8 @@ first_loss = float(cross_entropy(labels, untrained().predict_on_batch(images)))
 print(f"first loss {first_loss:.2f}, ln 10 = {np.log(10):.2f}")
 
 # %% [markdown]
-# To get there, our network divides its logits by nine, as Jordan's does [1]. What if it shouted instead? **Before you
+# To get there, our network divides its logits by nine, as does that of Keller Jordan, whom we owe several of these ideas
+# [1]. What if it shouted instead? **Before you
 # run the cell:** it trains the network for 60 steps, on images of half the side, once as it
 # is and once with logits ninety times as large. Will the loud one simply unlearn its first
 # opinions, and catch up within these steps?
@@ -392,20 +396,20 @@ for name, share, colour in (("valid_cnn", 0.1, GREEN), ("fast_cnn", 0.2, BLUE)):
 _ = left.set(title="targets", xlabel="class", ylabel="probability", xticks=range(10))
 _ = middle.set(title="loss above its minimum", xlabel="probability", ylim=(0, 3))
 _ = right.set(title="how sure two networks are", xlabel="largest probability")
-right.set_ylabel("validation images")
+_ = right.set_ylabel("validation images")
 
 # %% [markdown]
 # In the middle, the hard target's loss falls all the way to probability 1. The smoothed one has a
-# bottom (we drew both down to zero there), and beyond it, being surer *costs*. On the right, two networks from the package
-# obey: notebook 02's, by the better recipe, smoothed by a tenth (green), and ours, by two tenths (blue). Each piles up its
-# answers close to its target, the dashed line. The price: they claim less certainty than they have earned. (One number
+# bottom (each curve is shifted so that its lowest point is 0), and beyond it, being surer *costs*. On the right, two networks from the package
+# obey: notebook 02's, by the better recipe, smoothed by a tenth (green), and ours, by two tenths (blue). Each piles up its answers close to its target, the dashed line (which has the right class's own
+# share of $\varepsilon$ on top). The price: they claim less certainty than they have earned. (One number
 # mends that, a *temperature*, by which the logits are divided.) What they gain is calm: nothing drives the logits to grow
 # for ever.
 #
 # ## 6 What should a network forget?
 #
-# Weights that no longer help should fade: large ones for nothing make a network depend on accidents. **Weight decay** takes
-# a small share $\lambda$ off each weight at every step. One way is a penalty, which adds $\lambda w$ to the gradient. The **decoupled** way
+# Weights that no longer help should fade: a large weight that does no good makes a network depend on accidents of its
+# training images. **Weight decay** takes a small share off each weight at every step; $\lambda$ sets how much. One way is a penalty, which adds $\lambda w$ to the gradient. The **decoupled** way
 # [4] leaves the gradient alone, and does it in a separate step, with the learning rate $\eta$:
 #
 # $$ w \leftarrow w - \eta \cdot \text{step}(\text{gradient}) \qquad\qquad w \leftarrow w - \eta \lambda w $$
@@ -475,7 +479,8 @@ send_circle_through({"a circle": np.eye(2), "through the gradient": shrunk})
 # section 3 you saw by how much.
 #
 # **Muon** asks: what if we kept the ellipse's directions and made its axes equal, so that
-# it is a circle again? (The name is short for *momentum, orthogonalised*.) The **Newton–Schulz** iteration does it with
+# it is a circle again? (It does this to the momentum, the
+# running average of the gradients, and its name says so: *momentum, orthogonalised*.) The **Newton–Schulz** iteration does it with
 # matrix products alone. The idea in one number: between 0 and 1, $1.5\,s - 0.5\,s^3$ is larger than $s$, and 1 stays 1.
 # Do it again, and $s$ climbs further. For a matrix $X$, the product $X X^\top X$ has the same directions, with each singular
 # value cubed. So the same polynomial does this to all singular values at once:
@@ -534,7 +539,7 @@ _ = left.set(xlabel="step", ylabel="error along an axis")
 # %% [markdown]
 # Gradient descent is done with the loud direction at once, and would need hundreds of steps for
 # the quiet one. A larger rate is no way out: it would make the loud direction explode. Muon brings
-# both home by the end, because its steps don't know which is loud. And as its steps don't shrink
+# both home by the end, because its steps hardly know which is loud. And as its steps don't shrink
 # with the gradient, it is the falling rate that brings them to rest, as in section 2.
 #
 # What has this to do with convolutions? A kernel of 3 × 3 windows, 128 channels and 128 filters
@@ -751,7 +756,7 @@ for ax in (bars, gains):
 # farther from it than from each other. Four rungs do, each by several points: the **triangle**,
 # **whitening with identities**, **Muon** with its rates, and **crop and flip**.
 #
-# **Smoothing** can't be told from nothing at this budget: its dots touch the line. **Small images
+# **Smoothing** can't be told from nothing at this budget: its dots lie on the line or just beside it. **Small images
 # first** cost a little accuracy, and the right panel shows what they buy: a fifth of the
 # operations, which you can spend again on more epochs. And **averaging** adds nothing to a rate
 # that falls already, and may cost a little; `fast_cnn`'s recipe does without.
@@ -762,8 +767,8 @@ for ax in (bars, gains):
 # layer, then three stages of two convolutions with a pooling between them. The largest value of every map goes into a linear
 # layer. For the activation it has SiLU, a ReLU with a soft knee.
 #
-# The recipe is this notebook, put together. Muon trains the kernels, and keeps their norm fixed. So decay is left with the
-# last layer. One thing is new: the offsets of batch normalisation learn faster than the rest (`offset_rate`), which helps
+# The recipe is this notebook, put together. Muon trains the kernels and keeps their norm fixed, so decay would do
+# nothing there; only the last layer decays. One thing is new: the offsets of batch normalisation learn faster than the rest (`offset_rate`), which helps
 # where epochs are few [1]. Train it. The cell says nothing until it is done, so read on meanwhile.
 
 # %%
@@ -821,8 +826,8 @@ for count in (1, 6):
 
 # %% [markdown]
 # Past 90 %, on a processor, in minutes. In our ledger, five such runs on all 50,000 training images reach
-# 91.2 ± 0.2 % [2] with one view, and 92.3 ± 0.2 % with six [2]: their mean, and how far it is to be trusted.
-# These minutes are too many still. Notebook 06 makes the same training faster, without changing what it learns.
+# 91.2 ± 0.2 % [2] with one view, and 92.3 ± 0.2 % with six [2]: their mean, and its 95 % interval.
+# Even these minutes are too many. Notebook 06 makes the same training faster, without changing what it learns.
 #
 # ## Check your understanding
 #
@@ -867,7 +872,7 @@ for count in (1, 6):
 # | decoupled decay | lets all weights fade alike | none | last layer |
 # | Muon | steps equally far in all directions | products of small matrices | yes |
 # | averaging | finds the middle of the jumps | next to none | no |
-# | small images first | learns coarse things for little | saves a fifth to a quarter | yes |
+# | small images first | learns coarse things for little | saves a fifth or more | yes |
 # | six views | lets accidents cancel | none, but six looks each later | as you like |
 
 # %% [markdown]

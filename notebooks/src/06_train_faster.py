@@ -282,8 +282,8 @@ ax.spines[["top", "right"]].set_visible(False)
 label_source(ax, data.name)
 
 # %% [markdown]
-# In between. Read the formula again: the cost falls with the *square* of the map's side, and rises
-# with the *product* of the channels before and after. At the input there are many places but few
+# In between. Read the formula again: the cost is proportional to the *square* of the map's side, and to the *product* of
+# the channels before and after. At the input there are many places but few
 # channels. At the end there are many channels but only a handful of places. The most
 # expensive layer is the one that has both: a map that is still large, and 128 channels already.
 #
@@ -368,8 +368,8 @@ times = in_turns(steps)
 
 # %% [markdown]
 # We draw each layer as a dot: to the right, the more it computes with each byte; upwards, the more
-# operations a second it really did. The two limits become a roof; they take turns with the layers, so
-# that a busy spell hits all alike. Under the slope the waiter
+# operations a second it really did. The two limits become a roof. (We time them again, in turns with the layers, so its
+# corner may differ a little from the ratio above.) Under the slope the waiter
 # decides, under the flat part the cook. **Before you run the cell:** which dots will touch the
 # roof, and which will hang far below it?
 
@@ -408,7 +408,8 @@ label_source(ax, data.name)
 # is used again and again.
 #
 # Look at the depthwise convolution. It has over a hundred times fewer operations than an ordinary
-# one with as many channels, but it sits on the side of the waiter. Most of its time goes into carrying. **Fewer
+# one with as many channels, but it sits on the side of the waiter, who sets it a low limit, and it does not
+# even reach that. **Fewer
 # operations and less time are not the same thing**, and now you know why.
 #
 # And the normalisation? It hangs clearly below the slope that it should touch. It moves more bytes
@@ -425,8 +426,9 @@ label_source(ax, data.name)
 # in little time, we train on so few images that an epoch takes between one and two seconds.
 #
 # We feed `fit` the same images in three ways. First as arrays, the way of every tutorial. Then as a
-# dataset of our own. Then as that dataset with one option more: its **autotuner** switched off. The
-# autotuner is a helper thread of `tf.data` that watches a pipeline and decides how much of it should
+# dataset of our own. Then as that dataset with one option more: its **autotuner** switched off. The autotuner is a helper thread of
+# `tf.data`, the part of TensorFlow that prepares batches; `fit` turns arrays into such a pipeline, too. The tuner watches the
+# pipeline and decides how much of it should
 # run in parallel. **Before you run the cells:** will the three differ in their epochs, in the gaps
 # between them, or not at all?
 
@@ -496,7 +498,8 @@ label_source(ax, data.name)
 # Such a mistake is called a **race**: what happens depends on who is faster by microseconds. So how
 # many orange bars you see is up to chance, and to how busy your machine is. How long they are is not.
 # Add up the naps, and you get the moments of waking: about 1.3, 2.6, 5, 10, 20, 41 and 82 seconds after
-# the start of the epoch. A blue bar and the orange one behind it end at one of these.
+# the start of the epoch. A blue bar and the orange one behind it are together about as long
+# as one of these. (The very first blue bar also builds the graph, so it is longer.)
 #
 # An epoch that ends just before the alarm loses nothing. One that ends just after it can lose as much
 # again as it took. In exercise 2 you draw that curve. The cure is a dataset of your own, with the two
@@ -645,7 +648,7 @@ plot_ratios(compare(pairs), "fused against step by step", data.name)
 # ## 6 Half of the bits
 #
 # There is one way to raise the roof itself: smaller numbers. A `float32` has 32 bits. Numbers of 16
-# bits are half as much to carry, and a processor with units for them multiplies twice or more of
+# bits are half as much to carry, and a processor with units for them multiplies at least twice as many of
 # them at a time. What do we lose? Let us look at the bits.
 
 
@@ -698,7 +701,8 @@ label_source(ax, data.name)
 # %% [markdown]
 # In `bfloat16` the weight never moves: each update is rounded away before the next one comes. A
 # network stored like that stops learning. So we **mix** [4]. The weights stay in `float32`, and so do
-# their updates, the statistics of normalisations, the logits and the loss. Everything bulky, the
+# their updates, the statistics of normalisations, the logits and the loss. (For the logits
+# you have to say so: `dtype="float32"`, as in section 7.) Everything bulky, the
 # feature maps and their gradients, is cast to 16 bits. Keras calls this `mixed_bfloat16`.
 # (`float16` needs one thing more: gradients below its smallest number would vanish, so the loss is
 # multiplied by a large factor before the way back, and the gradients divided by it afterwards. In
@@ -788,8 +792,8 @@ plot_ratios(compare(pairs), "against the network as it was written", data.name)
 # share of the step, and it gains more than `fast_cnn` did. (If your best precision is `float32`, the
 # two rows measure the same thing twice, and their difference shows you how much to trust a dot.)
 #
-# Would you see the gain in the time line of section 1? Here is the same step again, before and
-# after.
+# Would you see the gain in the time line of section 1? Back to `fast_cnn`:
+# here is the step of section 1 again, before and after.
 
 # %% alt="The training step before and after, as two bars cut into their parts."
 after = accelerate(built(best))
@@ -810,8 +814,8 @@ ax.spines[["top", "right"]].set_visible(False)
 label_source(ax, data.name)
 
 # %% [markdown]
-# The bar has become shorter where the network computes. The parts that were slivers before now take a larger share of
-# what is left. That is Amdahl's law again, from the other side: **make the largest part smaller, and the others begin to
+# The bar has become shorter where the network computes. The parts that we left alone now take a larger share
+# of what is left. (The update is a small difference of long times, and may vanish.) That is Amdahl's law again, from the other side: **make the largest part smaller, and the others begin to
 # count**. Then measure anew.
 #
 # ## 8 What changes on a GPU
@@ -865,7 +869,7 @@ ax.spines[:].set_visible(False)
 # |---|---|---|
 # | the gaps between epochs | there are any | feed `fit` a dataset with the autotuner off (section 4) |
 # | the step without the network | it is more than a tenth of the whole | faster input: `uint8`, crop and flip in the graph (1) |
-# | the start | TensorFlow was imported without `TF_ENABLE_ONEDNN_OPTS=1` | set it before the import, as our `start` does: on some processors TensorFlow does not take its faster kernels by itself |
+# | the start | TensorFlow was imported without `TF_ENABLE_ONEDNN_OPTS=1` | set it before the import, as our `start` in the setup cell does: on some processors TensorFlow does not take its faster kernels by itself |
 # | the precision | `best_precision()` isn't `float32` | `keras.config.set_dtype_policy(best)` (6) |
 # | normalisations of large maps | there are some | `accelerate(model)` (5, 7) |
 # | the share of the roof | it is small | the network is memory-bound: fuse, fewer maps, larger batch (3, 8) |
@@ -890,7 +894,7 @@ ax.spines[:].set_visible(False)
 # **3.** The steps of your epochs take 12 seconds, and `fit` trains on arrays. You make the steps a
 # little cheaper, so that they take 10. How much shorter is the training?
 #
-# <details><summary>Answer</summary>Up to half as long. With 12 seconds, an epoch that is caught waits for the alarm at
+# <details><summary>Answer</summary>It may take as little as half the time. With 12 seconds, an epoch that is caught waits for the alarm at
 # 20; with 10, the alarm rings almost at once. Such leaps are a sign that something other than the
 # network decides. With the tuner off, the saving would have been the honest sixth, and neither
 # training would wait.</details>
