@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 06 · Train faster
 #
-# **Train a network twice: the same images, the same processor, one setting between the two. One training
-# goes from epoch to epoch without a pause. The other stops between them and sits idle, for seconds here and for up to
-# a minute elsewhere, and says nothing. It is the one that you know from the tutorials. In this notebook we hold a
+# **Train a network twice: the same images, the same processor, and the two differ only in how
+# the images are handed to `fit`. One training goes from epoch to epoch without a pause. The other stops between them and sits idle, here for a second or so, elsewhere for up to a
+# minute, and says nothing. It is the one that you know from the tutorials. In this notebook we hold a
 # stopwatch to a training, and get the lost time back.**
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/cifar10-keras-notebooks/cifar10-keras-notebooks/blob/main/notebooks/06_train_faster.ipynb)
@@ -408,9 +408,8 @@ label_source(ax, data.name)
 # is used again and again.
 #
 # Look at the depthwise convolution. It has over a hundred times fewer operations than an ordinary
-# one with as many channels, but it sits on the side of the waiter, who sets it a low limit, and it does not
-# even reach that. **Fewer
-# operations and less time are not the same thing**, and now you know why.
+# one with as many channels, but it sits on the side of the waiter, who sets it a low limit. **Fewer operations
+# and less time are not the same thing**, and the roof shows one reason.
 #
 # And the normalisation? It hangs clearly below the slope that it should touch. It moves more bytes
 # than it would have to. Keep that in mind for section 5.
@@ -648,7 +647,7 @@ plot_ratios(compare(pairs), "fused against step by step", data.name)
 # ## 6 Half of the bits
 #
 # There is one way to raise the roof itself: smaller numbers. A `float32` has 32 bits. Numbers of 16
-# bits are half as much to carry, and a processor with units for them multiplies at least twice as many of
+# bits are half as much to carry, and a processor with units for them multiplies about twice as many of
 # them at a time. What do we lose? Let us look at the bits.
 
 
@@ -699,7 +698,8 @@ ax.set(xlim=(0, 1_150), ylim=(0.9, 2.15), xlabel="updates", ylabel="weight")
 label_source(ax, data.name)
 
 # %% [markdown]
-# In `bfloat16` the weight never moves: each update is rounded away before the next one comes. A
+# In `bfloat16` the weight never moves: each update is rounded away before the next one comes. (`float16` gets along
+# here, a little low; still smaller updates would be lost there, too.) A
 # network stored like that stops learning. So we **mix** [4]. The weights stay in `float32`, and so do
 # their updates, the statistics of normalisations, the logits and the loss. (For the logits
 # you have to say so: `dtype="float32"`, as in section 7.) Everything bulky, the
@@ -869,11 +869,11 @@ ax.spines[:].set_visible(False)
 # |---|---|---|
 # | the gaps between epochs | there are any | feed `fit` a dataset with the autotuner off (section 4) |
 # | the step without the network | it is more than a tenth of the whole | faster input: `uint8`, crop and flip in the graph (1) |
-# | the start | TensorFlow was imported without `TF_ENABLE_ONEDNN_OPTS=1` | set it before the import, as our `start` in the setup cell does: on some processors TensorFlow does not take its faster kernels by itself |
+# | the start | TensorFlow was imported without `TF_ENABLE_ONEDNN_OPTS=1` | set it before the import, as our `start` in the setup cell does: on some processors TensorFlow does not take its faster routines by itself |
 # | the precision | `best_precision()` isn't `float32` | `keras.config.set_dtype_policy(best)` (6) |
 # | normalisations of large maps | there are some | `accelerate(model)` (5, 7) |
-# | the share of the roof | it is small | the network is memory-bound: fuse, fewer maps, larger batch (3, 8) |
-# | the share of the roof | it is large | fewer operations: smaller maps, fewer channels (2) |
+# | the distance to the roof (3) | it is far | the network is memory-bound: fuse, fewer maps, larger batch (3, 8) |
+# | the distance to the roof (3) | it is near | fewer operations: smaller maps, fewer channels (2) |
 # | all of that | it is done | fewer steps: a better recipe |
 #
 # ## Check your understanding
@@ -980,7 +980,7 @@ check_answer(
 # **Exercise 3 ★★★** An open challenge, for an evening. Write `lean_network()`: a network for these
 # images, uncompiled, with ten logits, that needs **at most half of the operations** of `fast_cnn`,
 # and that learns as much as possible in a short training. The function below is the judge: the same
-# images, epochs and optimiser for everybody. On the original images `fast_cnn` itself reaches about
+# images, epochs and optimiser for everybody. On the real CIFAR-10 `fast_cnn` itself reaches about
 # 75 % of the validation images. **To beat:** 72 %, which is what is left when we simply make every
 # stage narrower, `build_model("fast_cnn", widths=(20, 88, 88))`.
 

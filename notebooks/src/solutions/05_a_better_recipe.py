@@ -7,7 +7,7 @@ def trapezoid(t, rise, fall):
 (ax,) = panels(height=2.2)
 t = np.linspace(0, 1, 200)
 ax.plot(t, [trapezoid(share, 0.1, 0.4) for share in t], color=BLUE)
-ax.set(xlabel="progress of the training", ylabel="rate, of its peak", ylim=(0, 1.1))
+_ = ax.set(xlabel="progress of the training", ylabel="rate, of its peak", ylim=(0, 1.1))
 
 # %% [markdown]
 # A plateau has a practical charm: you can decide when to stop *while* training, since only the last
