@@ -307,7 +307,7 @@ first_loss = float(cross_entropy(labels, untrained().predict_on_batch(images)))
 print(f"first loss {first_loss:.2f}, ln 10 = {np.log(10):.2f}")
 
 # %% [markdown]
-# To get there, our network divides its logits by nine, as does that of Keller Jordan, whom we owe several of these ideas
+# To get there, our network divides its logits by nine, as does that of Keller Jordan, to whom we owe several of these ideas
 # [1]. What if it shouted instead? **Before you
 # run the cell:** it trains the network for 60 steps, on images of half the side, once as it
 # is and once with logits ninety times as large. Will the loud one simply unlearn its first
