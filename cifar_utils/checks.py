@@ -86,6 +86,31 @@ def check_number(
     return float(value)
 
 
+def check_numbers(what: str, values: object, *shape: int | str) -> np.ndarray:
+    """Finite numbers as an array of this shape, in which a word stands for any length."""
+    array = _array(values)
+    fits = array.ndim == len(shape) and array.size and array.dtype.kind in "iuf"
+    lengths = zip(shape, array.shape, strict=False)
+    if not fits or any(a != b and not isinstance(a, str) for a, b in lengths):
+        received = _described(values, array)
+    elif np.isfinite(array).all():
+        return array
+    else:
+        received = _not_finite(array)
+    raise expected(f"{what} as finite numbers of shape ({', '.join(map(str, shape))})", received)
+
+
+def check_finite(wanted: str, outputs: np.ndarray) -> np.ndarray:
+    """What a network returned, if all of it is finite."""
+    if not np.isfinite(outputs).all():
+        raise expected(wanted, f"{_not_finite(outputs)}, as after a training that diverged")
+    return outputs
+
+
+def _not_finite(array: np.ndarray) -> str:
+    return f"{np.mean(~np.isfinite(array)):.1%} of them not finite"
+
+
 def check_seed(seed: int) -> int:
     """A whole number from 0 to 2**32 - 1, which is what NumPy and Keras take; as int."""
     if check_count("seed", seed, lowest=0) >= 2**32:

@@ -20,6 +20,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from cifar_utils.checks import (
     check_choice,
     check_count,
+    check_finite,
     check_images,
     check_labels,
     check_lengths,
@@ -366,13 +367,7 @@ def _logits(model: Predictor, images: np.ndarray) -> np.ndarray:
     outputs = np.asarray(outputs)
     if outputs.ndim != 2 or outputs.shape[1] < 2 or len(outputs) != len(images):
         raise _no_logits(f"outputs of shape {outputs.shape} for {len(images)} images")
-    outputs = outputs.astype(float)
-    if not np.isfinite(outputs).all():
-        raise expected(
-            "a model that returns finite logits",
-            f"{np.mean(~np.isfinite(outputs)):.1%} of them not finite, as after a training that "
-            "diverged",
-        )
+    outputs = check_finite("a model that returns finite logits", outputs.astype(float))
     if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
         raise _no_logits("rows that sum to 1, as behind a softmax", softmax=True)
     return outputs

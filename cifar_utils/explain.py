@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from cifar_utils.checks import (
     check_choice,
     check_count,
+    check_finite,
     check_images,
     check_labels,
     check_lengths,
@@ -202,7 +203,7 @@ def grad_cam(
         here = slice(start, start + batch_size)
         chosen = None if classes is None else classes[here]
         heat.append(_evidence(before, after, images[here], chosen, average))
-    heat = _check_finite(np.concatenate(heat))
+    heat = check_finite("a network that returns finite numbers", np.concatenate(heat))
     largest = heat.max(axis=(1, 2), keepdims=True)
     return heat / np.where(largest > 0, largest, 1)
 
@@ -457,7 +458,8 @@ class _Opened(NamedTuple):
             starts = range(0, len(images), batch_size)
             batches = [part.predict_on_batch(images[i : i + batch_size]) for i in starts]
             found = zip(*(b if isinstance(b, list) else [b] for b in batches), strict=True)
-            return [_check_finite(np.concatenate(parts).astype("float32")) for parts in found]
+            values = [np.concatenate(parts).astype("float32") for parts in found]
+            return [check_finite("a network that returns finite numbers", a) for a in values]
 
         return run
 
@@ -530,11 +532,3 @@ def _check_classes(classes: int | Sequence[int], n: int, count: int) -> np.ndarr
     (classes,) = check_labels(classes, num_classes=count)
     check_lengths(f"{len(classes)} classes", f"{n} images")
     return classes
-
-
-def _check_finite(values: np.ndarray) -> np.ndarray:
-    if not np.isfinite(values).all():
-        share = np.mean(~np.isfinite(values))
-        received = f"{share:.1%} of them not finite, as after a training that diverged"
-        raise expected("a network that returns finite numbers", received)
-    return values

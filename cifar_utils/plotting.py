@@ -30,6 +30,7 @@ from cifar_utils.checks import (
     check_labels,
     check_lengths,
     check_names,
+    check_numbers,
     check_probabilities,
     check_texts_or_labels,
     expected,
@@ -81,23 +82,6 @@ def _canvas(
             for artist in set(ax.get_children()) - before:
                 artist.remove()
         raise
-
-
-def _check_numbers(what: str, values: Any, *shape: int | str) -> np.ndarray:
-    """Finite numbers as an array of this shape, in which a word stands for any length."""
-    try:
-        array = np.asarray(values)
-    except Exception:  # ragged lists, and what other packages raise
-        array = np.empty((), dtype=object)
-    fits = array.ndim == len(shape) and array.size and array.dtype.kind in "iuf"
-    lengths = zip(shape, array.shape, strict=False)
-    if not fits or any(a != b and not isinstance(a, str) for a, b in lengths):
-        received = f"{type(values).__name__} of shape {array.shape} and dtype {array.dtype}"
-    elif np.isfinite(array).all():
-        return array
-    else:
-        received = f"{np.mean(~np.isfinite(array)):.1%} of them not finite"
-    raise expected(f"{what} as finite numbers of shape ({', '.join(map(str, shape))})", received)
 
 
 def _as_it_is(*texts: Any) -> None:
@@ -616,7 +600,7 @@ def overlay_heat(images: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """
     images = check_images(images, dtypes="pixels")
     images = images / 255 if images.dtype == np.uint8 else images
-    heat = np.clip(_check_numbers("heat", heat, *images.shape[:3]), 0.0, 1.0)
+    heat = np.clip(check_numbers("heat", heat, *images.shape[:3]), 0.0, 1.0)
     grey = images @ [0.299, 0.587, 0.114] if images.shape[-1] == 3 else images[..., 0]
     glow = 0.7 * heat[..., None]
     mixed = (1 - glow) * 0.8 * grey[..., None] + glow * plt.colormaps["inferno"](heat)[..., :3]
@@ -660,7 +644,7 @@ def plot_feature_maps(
     if not isinstance(maps, Mapping) or not maps:
         raise expected("maps as a mapping of layers' names to arrays", type(maps).__name__)
     form = "n", "rows", "columns", "channels"
-    layers = {name: _check_numbers(f"maps of {name}", maps[name], *form) for name in maps}
+    layers = {name: check_numbers(f"maps of {name}", maps[name], *form) for name in maps}
     shapes = np.array([values.shape for values in layers.values()])
     if image >= shapes[:, 0].min():
         raise expected(f"image below {shapes[:, 0].min()}, the number of them", image)
@@ -730,7 +714,7 @@ def plot_map(
     if n > MOST:
         hint = "Some are enough: images[:1000], places[:1000]."
         raise expected(f"{MOST:,} images at most, as a map has room for", f"{n:,}", hint)
-    places = _check_numbers("places", places, n, 2)
+    places = check_numbers("places", places, n, 2)
     frame, names = max(1, width // 16), None
     if labels is not None:
         names = None if class_names is None else check_names(class_names)
