@@ -9,11 +9,14 @@ The test images have a door of their own, :func:`load_cifar10_test`, so that nob
 opens it by accident: look at them once, at the end, when every choice is made.
 """
 
+import json
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,6 +46,7 @@ __all__ = [
     "NUM_CLASSES",
     "SYNTHETIC",
     "DatasetError",
+    "Flaws",
     "ImageData",
     "channel_statistics",
     "find_cifar10",
@@ -50,6 +54,7 @@ __all__ = [
     "load_cifar10",
     "load_cifar10_test",
     "load_cifar10h",
+    "load_flaws",
     "split_images",
 ]
 
@@ -235,6 +240,45 @@ def load_cifar10h(
 
 
 _licence_shown = False
+
+
+class Flaws(NamedTuple):
+    """What is known to be wrong with the test images: rows that begin with an image's index."""
+
+    duplicates: np.ndarray
+    rejected: np.ndarray
+
+
+def load_flaws() -> Flaws:
+    """What is known to be wrong with the 10,000 official test images.
+
+    Judge a network without these images, too. The lists, their sources and licences are in
+    ``flaws.json``, which comes with the package.
+
+    Returns
+    -------
+    Flaws
+        ``duplicates``, ndarray of int64, shape (286, 2): a test image, and its near-duplicate
+        among the 50,000 training images in the order of ``load_cifar10(val_size=0)``.
+        ``rejected``, ndarray of int64, shape (54, 2): a test image whose label fewer than three
+        of five raters chose, and the class that three or more chose instead, -1 where no class
+        got so many. Both from the lowest test index on.
+
+    References
+    ----------
+    B. Barz and J. Denzler, "Do We Train on Test Data?", 2020, arXiv:1902.00423. C. G. Northcutt
+    et al., "Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks", 2021,
+    arXiv:2103.14749.
+
+    Examples
+    --------
+    >>> duplicates, rejected = load_flaws()
+    >>> good = np.setdiff1d(np.arange(10_000), [*duplicates[:, 0], *rejected[:, 0]])
+    >>> len(good)
+    9660
+    """
+    lists = json.loads(Path(__file__).with_name("flaws.json").read_text(encoding="utf-8"))
+    return Flaws(*(np.array(lists[name]["rows"], np.int64) for name in Flaws._fields))
 
 
 def split_images(

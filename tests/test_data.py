@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import cifar_utils
 from cifar_utils.__main__ import main
 from cifar_utils.data import (
     CLASS_NAMES,
@@ -16,6 +18,7 @@ from cifar_utils.data import (
     fingerprint,
     load_cifar10,
     load_cifar10_test,
+    load_flaws,
     split_images,
 )
 from cifar_utils.dataset import fetch, files
@@ -305,3 +308,25 @@ def test_own_images_that_cannot_be_split_are_refused(change, message):
     labels = np.arange(20) % 2
     with pytest.raises(ValueError, match=re.escape(message)):
         split_images(**{"images": IMAGES, "labels": labels} | change)
+
+
+def test_flaws_are_lists_of_test_images_in_their_order():
+    duplicates, rejected = load_flaws()
+    assert duplicates.shape == (286, 2) and rejected.shape == (54, 2)
+    for rows in (duplicates, rejected):
+        assert rows.dtype == np.int64 and np.all(np.diff(rows[:, 0]) > 0)
+        assert rows[:, 0].min() >= 0 and rows[:, 0].max() < 10_000
+    assert set(rejected[:, 1]) <= {-1, *range(10)} and np.sum(rejected[:, 1] >= 0) == 18
+    text = Path(cifar_utils.__file__).with_name("flaws.json").read_text(encoding="utf-8")
+    assert "1902.00423" in text and "2103.14749" in text and text.count('"licence"') == 2
+
+
+def test_flaws_are_those_of_the_images(real_folder):
+    duplicates, rejected = load_flaws()
+    data = load_cifar10("cifar10", real_folder, val_size=0)
+    x_test, y_test = load_cifar10_test("cifar10", real_folder)
+    test, train = duplicates.T
+    assert np.all(y_test[test] == data.y_train[train])
+    pairs = zip(x_test[test].reshape(286, -1), data.x_train[train].reshape(286, -1), strict=True)
+    assert np.median([np.corrcoef(a, b)[0, 1] for a, b in pairs]) > 0.8
+    assert np.all(y_test[rejected[:, 0]] != rejected[:, 1])
