@@ -1,4 +1,4 @@
-"""The command line: ``python -m cifar_utils`` with ``data``, ``run``, ``bench`` or ``results``."""
+"""The command line: ``python -m cifar_utils COMMAND``; ``--help`` lists the commands."""
 
 import argparse
 import functools
@@ -77,6 +77,22 @@ def run_recipe(options: argparse.Namespace) -> None:
         return
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         run_seed(options.recipe, data(options.all_images), test, seed, epochs=options.epochs, **how)
+
+
+def predict_out_of_fold(options: argparse.Namespace) -> None:
+    """Train on all folds but one, predict that one, and so on; write what was predicted."""
+    choose_kernels()
+    with quiet_stderr():
+        from cifar_utils.experiments.folds import out_of_fold
+        from cifar_utils.fast.machine import best_precision, has_gpu
+        from cifar_utils.recipes import RECIPES
+
+        has_gpu()
+        best_precision()
+    RECIPES[options.recipe]
+    data = load_cifar10(val_size=0, limit=options.limit)
+    how = {"state": options.state, "file": options.file, "verbose": options.verbose}
+    out_of_fold(options.recipe, data, options.folds, **how)
 
 
 def run_bench(options: argparse.Namespace) -> None:
@@ -188,6 +204,22 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument(
         "--results", type=Path, default=default_folder(), help="folder of the ledger"
     )
+
+    folds = commands.add_parser(
+        "out-of-fold", help="predict each training image by a network trained without it"
+    )
+    folds.set_defaults(command=predict_out_of_fold)
+    folds.add_argument("recipe", nargs="?", default="fast_cnn", help="(default fast_cnn)")
+    folds.add_argument("--folds", type=int, default=5, help="how many (default 5)")
+    folds.add_argument("--limit", type=int, help="take at most so many training images")
+    folds.add_argument(
+        "--state",
+        type=Path,
+        default=Path("build/runs"),
+        help="folder for what is done, which is not done again",
+    )
+    folds.add_argument("--file", type=Path, help="to write (default: the package's)")
+    folds.add_argument("--verbose", type=int, default=2, choices=(0, 1, 2), help="as in Keras")
 
     results = commands.add_parser(
         "results", help="rewrite the tables beside the ledger, and figures/"

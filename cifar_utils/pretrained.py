@@ -17,6 +17,7 @@ from cifar_utils.models import build_model, keras_defaults
 
 FOLDER = Path(__file__).with_name("weights")
 HISTORIES = Path(__file__).with_name("histories.json")
+OUT_OF_FOLD = Path(__file__).with_name("out_of_fold.npz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,37 @@ def load_histories(recipe: str) -> list[dict[str, list[float]]]:
     10
     """
     return Named("recipe with runs", json.loads(HISTORIES.read_text(encoding="utf-8")))[recipe]
+
+
+def load_out_of_fold() -> np.ndarray:
+    """What networks say of CIFAR-10's training images that they were not trained on.
+
+    The images were dealt into five folds, and a network was trained without each. Where such a
+    network is sure of another class than the label, the label may be wrong.
+
+    Returns
+    -------
+    ndarray of float64, shape (50000, 10)
+        Probabilities, rounded to 255ths, a row an image in the order of
+        ``load_cifar10(val_size=0)``. Each row sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If the file is not there.
+
+    References
+    ----------
+    C. G. Northcutt et al., "Confident Learning: Estimating Uncertainty in Dataset Labels",
+    2021, arXiv:1911.00068.
+    """
+    try:
+        with np.load(OUT_OF_FOLD, allow_pickle=False) as file:
+            counts = file["probabilities"].astype(float)
+    except OSError as error:
+        hint = "`python -m cifar_utils out-of-fold` makes it."
+        raise expected(f"{OUT_OF_FOLD.name}, a file of probabilities", error, hint) from None
+    return counts / counts.sum(axis=1, keepdims=True)
 
 
 def read_network(about: Trained, file: Path) -> keras.Model:

@@ -82,7 +82,8 @@ def test_wheel_holds_the_whole_package_and_runs_without_the_checkout(tmp_path, c
     subprocess.run([*pip, "wheel", *offline, "--wheel-dir", tmp_path, source], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     modules = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
-    modules |= {f"cifar_utils/weights/{path.name}" for path in (PACKAGE / "weights").iterdir()}
+    for beside in ("weights/*", "*.json", "*.npz"):
+        modules |= {str(path.relative_to(ROOT)) for path in PACKAGE.glob(beside)}
     with zipfile.ZipFile(wheel) as file:
         assert modules <= set(file.namelist())
     # An environment with the packages of this one, but for the checkout: `.pth` files, by

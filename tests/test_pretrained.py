@@ -13,7 +13,7 @@ from cifar_utils import pretrained
 from cifar_utils.data import load_cifar10_test
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.models import build_model
-from cifar_utils.pretrained import TRAINED, load_trained
+from cifar_utils.pretrained import TRAINED, load_out_of_fold, load_trained
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -80,3 +80,9 @@ def test_a_damaged_or_missing_file_is_reported_by_name(tmp_path, monkeypatch):
     (tmp_path / "valid_cnn.npz").unlink()
     with pytest.raises(ValueError, match=r"Expected valid_cnn\.npz, a file of weights"):
         load_trained("valid_cnn")
+
+
+def test_out_of_fold_probabilities_that_are_not_there_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "OUT_OF_FOLD", tmp_path / "out_of_fold.npz")
+    with pytest.raises(ValueError, match=r"Expected out_of_fold\.npz.*cifar_utils out-of-fold"):
+        load_out_of_fold()
