@@ -79,6 +79,21 @@ def run_recipe(options: argparse.Namespace) -> None:
         run_seed(options.recipe, data(options.all_images), test, seed, epochs=options.epochs, **how)
 
 
+def judge_networks(options: argparse.Namespace) -> None:
+    """Judge trained networks on the test images; write a record of each, and show it."""
+    choose_kernels()
+    with quiet_stderr():
+        from cifar_utils.experiments.judge import find_network, judge
+        from cifar_utils.experiments.tables import judged_table
+        from cifar_utils.fast.machine import has_gpu
+
+        has_gpu()
+    for network in options.networks:
+        find_network(network)  # raises before any data is fetched for it
+    test = load_cifar10_test(limit=options.limit)
+    print(judged_table([judge(name, test, results=options.results) for name in options.networks]))
+
+
 def predict_out_of_fold(options: argparse.Namespace) -> None:
     """Train on all folds but one, predict that one, and so on; write what was predicted."""
     choose_kernels()
@@ -129,11 +144,11 @@ def run_bench(options: argparse.Namespace) -> None:
 
 
 def render_results(options: argparse.Namespace) -> None:
-    """Write the tables of the ledger's page, the figures, and the package's histories anew."""
+    """Write the tables of the ledger's page, the figures, and what the package holds of it."""
     choose_kernels()
     with quiet_stderr():  # recipes know the networks, and with them Keras
         from cifar_utils.experiments.charts import draw
-        from cifar_utils.experiments.tables import histories, render_tables, tables
+        from cifar_utils.experiments.tables import histories, judgements, render_tables, tables
 
     root, page = options.results.resolve().parent, options.results / "README.md"
     if not read_records(options.results):
@@ -142,9 +157,10 @@ def render_results(options: argparse.Namespace) -> None:
         raise expected("README.md in the folder of the ledger", options.results)
     text = render_tables(page.read_text(encoding="utf-8"), tables(options.results))
     page.write_text(text, encoding="utf-8")
-    curves = root / "cifar_utils" / "histories.json"
-    if curves.exists():  # in a checkout; an installed package keeps what it came with
-        curves.write_text(json.dumps(histories(options.results)) + "\n", encoding="utf-8")
+    for name, collect in (("histories", histories), ("judgements", judgements)):
+        file = root / "cifar_utils" / f"{name}.json"
+        if file.exists():  # in a checkout; an installed package keeps what it came with
+            file.write_text(json.dumps(collect(options.results)) + "\n", encoding="utf-8")
     for path in (page, *draw(options.results, root / "figures")):
         print(f"wrote {path}")
 
@@ -202,6 +218,19 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--images", type=int, default=10_000, help="an epoch (default 10000)")
     bench.add_argument("--only", choices=group_names())
     bench.add_argument(
+        "--results", type=Path, default=default_folder(), help="folder of the ledger"
+    )
+
+    judge = commands.add_parser("judge", help="judge trained networks, write a record of each")
+    judge.set_defaults(command=judge_networks)
+    judge.add_argument(
+        "networks",
+        nargs="+",
+        metavar="NETWORK",
+        help="a name of cifar_utils.pretrained.TRAINED, or a .json that run --weights wrote",
+    )
+    judge.add_argument("--limit", type=int, help="judge with at most so many test images")
+    judge.add_argument(
         "--results", type=Path, default=default_folder(), help="folder of the ledger"
     )
 

@@ -1,4 +1,7 @@
-"""Networks that are trained already, and how trainings went: both come with the package."""
+"""Networks that are trained already, what they are worth, and how trainings went.
+
+All of it comes with the package.
+"""
 
 import hashlib
 import io
@@ -17,6 +20,7 @@ from cifar_utils.models import build_model, keras_defaults
 
 FOLDER = Path(__file__).with_name("weights")
 HISTORIES = Path(__file__).with_name("histories.json")
+JUDGEMENTS = Path(__file__).with_name("judgements.json")
 OUT_OF_FOLD = Path(__file__).with_name("out_of_fold.npz")
 
 
@@ -152,6 +156,46 @@ def load_out_of_fold() -> np.ndarray:
         hint = "`python -m cifar_utils out-of-fold` makes it."
         raise expected(f"{OUT_OF_FOLD.name}, a file of probabilities", error, hint) from None
     return counts / counts.sum(axis=1, keepdims=True)
+
+
+def load_judgement(name: str) -> dict[str, dict]:
+    """What the ledger says a trained network is worth, beyond its accuracy.
+
+    Parameters
+    ----------
+    name : str
+        One of ``TRAINED``.
+
+    Returns
+    -------
+    dict
+        ``figures``, each with its ``value``, the interval of 95 % from ``low`` to ``high``, and
+        how many ``images`` it is of; ``corrupted``, for each of ``evaluation.CORRUPTIONS`` the
+        accuracies (fractions) at its five severities. ``results/README.md`` says what each is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network, or it was not judged.
+    """
+    record = TRAINED[name].record
+    judged = json.loads(JUDGEMENTS.read_text(encoding="utf-8"))
+    if record not in judged:
+        hint = f"`python -m cifar_utils judge {name}` makes one, `results` puts it here."
+        raise expected(f"a judgement of {name} in {JUDGEMENTS.name}", "none", hint)
+    return {part: judged[record][part] for part in ("figures", "corrupted")}
+
+
+def figure_text(figure: Mapping[str, float], *, percent: bool = True) -> str:
+    """A judgement's figure with its interval.
+
+    >>> figure_text({"value": 0.9077, "low": 0.9018, "high": 0.9132})
+    '90.8 % (90.2 to 91.3)'
+    """
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    if percent:
+        return f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def read_network(about: Trained, file: Path) -> keras.Model:

@@ -8,12 +8,18 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from test_tables import make_judgement
 
 from cifar_utils import pretrained
 from cifar_utils.data import load_cifar10_test
 from cifar_utils.evaluation import expected_calibration_error, predict_probabilities
 from cifar_utils.models import build_model
-from cifar_utils.pretrained import TRAINED, load_out_of_fold, load_trained
+from cifar_utils.pretrained import (
+    TRAINED,
+    load_judgement,
+    load_out_of_fold,
+    load_trained,
+)
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -80,6 +86,24 @@ def test_a_damaged_or_missing_file_is_reported_by_name(tmp_path, monkeypatch):
     (tmp_path / "valid_cnn.npz").unlink()
     with pytest.raises(ValueError, match=r"Expected valid_cnn\.npz, a file of weights"):
         load_trained("valid_cnn")
+
+
+@pytest.fixture
+def judged(tmp_path, monkeypatch):
+    """The judgement of one network, as it comes with the package."""
+    monkeypatch.setattr(pretrained, "JUDGEMENTS", tmp_path / "judgements.json")
+    record = make_judgement("fast_cnn", accuracy=0.9)
+    pretrained.JUDGEMENTS.write_text(json.dumps({TRAINED["fast_cnn"].record: record}))
+    return record
+
+
+def test_a_judgement_is_that_of_the_networks_own_training(judged):
+    found = load_judgement("fast_cnn")
+    assert found == {"figures": judged["figures"], "corrupted": judged["corrupted"]}
+    with pytest.raises(ValueError, match=r"of valid_cnn in judgements\.json.*judge valid_cnn"):
+        load_judgement("valid_cnn")
+    with pytest.raises(ValueError, match="Did you mean 'fast_cnn'"):
+        load_judgement("fast_cn")
 
 
 def test_out_of_fold_probabilities_that_are_not_there_are_asked_for(tmp_path, monkeypatch):

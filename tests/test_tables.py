@@ -11,13 +11,13 @@ import pytest
 from cifar_utils.__main__ import main
 from cifar_utils.experiments import charts, ledger, peers
 from cifar_utils.experiments import tables as report
-from cifar_utils.pretrained import HISTORIES, load_histories
+from cifar_utils.pretrained import HISTORIES, JUDGEMENTS, load_histories
 from cifar_utils.training import RECIPES
 
 ROOT = Path(__file__).parent.parent
 PLACES = "".join(
     f"<!-- table: {name} -->\nold\n<!-- end -->\ntext\n"
-    for name in ("headlines", "systems", "runs", "certainty", "seconds", "speed")
+    for name in ("headlines", "systems", "runs", "certainty", "judged", "seconds", "speed")
 )
 
 
@@ -33,6 +33,21 @@ def make_record(recipe="valid_cnn", model="valid_cnn", seed=0, accuracy=0.7, **f
         "precision": "float32", "backend": "tensorflow", "versions": {},
         "confusion_matrix": np.eye(10, dtype=int).tolist(),
         "history": {"val_accuracy": [0.5, accuracy], "seconds": [10.0, 10.0]},
+    } | fields  # fmt: skip
+
+
+def make_judgement(recipe="valid_cnn_tuned", accuracy=0.8, images=10_000, **fields):
+    figure = {"value": accuracy, "low": accuracy - 0.01, "high": accuracy + 0.01}
+    figures = {name: figure | {"images": images} for name in report.FIGURES}
+    figures["accuracy_without_rejected"] = figure | {"images": images - 54}
+    figures["accuracy_without_duplicates"] = figure | {"images": images - 286}
+    return {
+        "kind": "judge", "recipe": recipe, "network": "valid_cnn", "seed": 0,
+        "record": f"train-{recipe}-seed0-0", "weights": "0", "temperature": 0.5,
+        "data": {"name": "cifar10", "fingerprint": "0"}, "test_images": images,
+        "figures": figures,
+        "corrupted": {"contrast": [0.8, 0.7, 0.6, 0.5, 0.4], "gaussian_noise": [0.3] * 5},
+        "confidence": 0.95, "resamples": 1_000, "hardware": MACHINE, "versions": {},
     } | fields  # fmt: skip
 
 
@@ -91,6 +106,26 @@ def test_one_temperature_is_shown_where_all_runs_have_one(folder):
     assert cells[2:] == ["0.50", "2.0%", "1.0%", "0.900", "0.800"]
 
 
+def test_a_network_is_judged_by_shares_of_images_and_by_other_figures(folder):
+    assert report.tables(folder)["judged"] == "not yet judged"
+    ledger.write_record(make_judgement(), folder)
+    ledger.write_record(make_judgement("fast_cnn", accuracy=0.9), folder)
+    table = report.tables(folder)["judged"]
+    assert table.startswith("|  | `fast_cnn`, seed 0 | `valid_cnn_tuned`, seed 0 |")
+    assert row(table, "accuracy")[1:] == ["90.0 % (89.0 to 91.0)", "80.0 % (79.0 to 81.0)"]
+    assert row(table, "NLL (nats)")[1:] == ["0.900 (0.890 to 0.910)", "0.800 (0.790 to 0.810)"]
+    assert len(table.splitlines()) == 2 + len(report.FIGURES)
+
+
+def test_of_judgements_the_newest_on_all_test_images_counts(folder):
+    ledger.write_record(make_judgement(accuracy=0.5, date="2026-01-02"), folder)
+    ledger.write_record(make_judgement(accuracy=0.6, date="2026-01-01"), folder)
+    few = {"data": {"name": "other images", "fingerprint": "1"}, "images": 100}
+    ledger.write_record(make_judgement(accuracy=0.7, **few), folder)
+    (judged,) = report.judgements(folder).values()
+    assert judged["figures"]["accuracy"]["value"] == 0.5
+
+
 def test_runs_that_differ_in_more_than_the_seed_are_not_averaged(folder):
     ledger.write_record(make_record(seed=9, epochs=3, accuracy=0.9), folder)
     assert sorted(len(group.records) for group in report.groups(folder)) == [1, 1, 3]
@@ -146,8 +181,11 @@ def test_results_are_rendered_into_the_page_and_figures(folder, tmp_path, monkey
             {"kind": "bench", "speeds": speeds, "hardware": machine} | about, folder
         )
     monkeypatch.chdir(tmp_path)
-    page = folder / "README.md"
+    page, package = folder / "README.md", tmp_path / "cifar_utils" / "judgements.json"
     page.write_text(PLACES)
+    ledger.write_record(make_judgement(), folder)
+    package.parent.mkdir()
+    package.write_text("{}")
     assert main(["results", "--results", str(folder)]) == 0
     pictures = sorted((tmp_path / "figures").iterdir())
     names = ["accuracy_against_cost", "confusion_matrix", "learning_curves", "speed"]
@@ -156,6 +194,7 @@ def test_results_are_rendered_into_the_page_and_figures(folder, tmp_path, monkey
     assert all(path.stat().st_size > 5_000 for path in pictures)
     once = page.read_text()
     assert "old" not in once and "text" in once
+    assert json.loads(package.read_text()) == report.judgements(folder) != {}
     assert once.count(f"| training | {LABELS[1]} | 30 | 3.50 (2.00 to 5.00) |") == 2
     assert "On 2 cores (A, avx512_bf16):" in once and "gone" not in once
     assert main(["results", "--results", str(folder)]) == 0
@@ -230,6 +269,12 @@ def test_histories_in_the_package_are_those_of_the_ledger():
         load_histories("resnet2000")
 
 
+def test_judgements_in_the_package_are_those_of_the_ledger():
+    assert json.loads(JUDGEMENTS.read_text()) == report.judgements(), "run `make results`"
+    for record in report.judgements():
+        assert (ROOT / "results" / f"{record}.json").exists()
+
+
 def test_every_record_is_of_a_recipe_as_it_is_now_and_of_the_original_images():
     for record in ledger.read_records(kind="train"):
         assert record["settings"] == RECIPES[record["recipe"]].settings(), record["recipe"]
@@ -237,6 +282,7 @@ def test_every_record_is_of_a_recipe_as_it_is_now_and_of_the_original_images():
 
 
 def test_a_changed_digit_or_a_missing_record_is_noticed(folder):
+    ledger.write_record(make_judgement(), folder)
     tables = report.tables(folder)
     text = report.render_tables(PLACES, tables)
     for match in re.finditer(r"\d", text):

@@ -20,6 +20,10 @@ FIELDS = {
         "confusion_matrix", "operations", "train_seconds", "images_per_second", "history",
         "settings", "hardware", "precision", "backend", "versions", "date",
     ),
+    "judge": (
+        "kind", "recipe", "network", "record", "weights", "temperature", "data", "test_images",
+        "figures", "corrupted", "confidence", "resamples", "hardware", "versions", "date",
+    ),
     "bench": ("kind", "speeds", "data", "hardware", "backend", "versions", "date"),
 }  # fmt: skip
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from cifar_utils.data import SYNTHETIC
+from cifar_utils.dataset.files import OFFICIAL
 from cifar_utils.evaluation import MeanInterval, mean_interval
 from cifar_utils.experiments.ledger import LedgerError, read_records
 from cifar_utils.experiments.peers import CONTESTANTS
+from cifar_utils.pretrained import figure_text
 from cifar_utils.recipes import RECIPES
 
 
@@ -36,6 +38,22 @@ SYSTEMS = (
 )
 OURS = ("fast_cnn", "fast_cnn_large")  # not for a network of theirs
 NOT_RUN = "not yet run"
+FIGURES = {  # of a judgement: its name in the table, and whether it is a share of images
+    "accuracy": ("accuracy", True),
+    "accuracy_without_rejected": ("without rejected labels", True),
+    "accuracy_without_duplicates": ("without near-duplicates", True),
+    "accuracy_without_both": ("without both", True),
+    "corrupted_accuracy": ("mean accuracy under corruption", True),
+    "human_agreement": ("agreement with people", True),
+    "human_cross_entropy": ("cross-entropy of their votes (nats)", False),
+    "human_kl_divergence": ("KL divergence from their votes (nats)", False),
+    "calibration_error": ("calibration error", True),
+    "calibration_error_scaled": ("… after one temperature", True),
+    "nll": ("NLL (nats)", False),
+    "nll_scaled": ("… after one temperature", False),
+    "brier": ("Brier score", False),
+    "brier_scaled": ("… after one temperature", False),
+}
 
 
 class Group:
@@ -105,6 +123,20 @@ def histories(results: Path | None = None) -> dict[str, list[dict]]:
     return found
 
 
+def judgements(results: Path | None = None) -> dict[str, dict]:
+    """What comes with the package of each network that was judged: see ``load_judgement``.
+
+    By the record of its training; of several judgements the newest. Those on few images, or on
+    the stand-in, are left out.
+    """
+    found = {}
+    for record in sorted(read_records(results, kind="judge"), key=lambda record: record["date"]):
+        if record["data"]["name"] == OFFICIAL:
+            fields = ("recipe", "seed", "figures", "corrupted")
+            found[record["record"]] = {field: record.get(field) for field in fields}
+    return dict(sorted(found.items()))
+
+
 def on_one_data_set(runs: list[Group]) -> list[Group]:
     """Those on the data that most runs are on: figures of two data sets are not compared."""
     prints = [run.first["data"]["fingerprint"] for run in runs]
@@ -148,6 +180,7 @@ def tables(results: Path | None = None) -> dict[str, str]:
         "systems": systems_table(compared),
         "runs": runs_table(runs),
         "certainty": certainty_table(runs),
+        "judged": judged_table([*judgements(results).values()]),
         "seconds": seconds_table(runs),
         "speed": "\n\n".join(by_machine),
     }
@@ -275,6 +308,22 @@ def certainty_table(runs: list[Group]) -> str:
     ]
     head = ("recipe", "epochs", "temperature", "calibration error", "after it", "NLL", "after it")
     return _markdown(head, rows)
+
+
+def judged_table(judged: list[dict]) -> str:
+    """One row a figure, one column a network; records of kind "judge" will do."""
+    if not judged:
+        return "not yet judged"
+    rows = [
+        [name, *(figure_text(one["figures"][key], percent=share) for one in judged)]
+        for key, (name, share) in FIGURES.items()
+        if all(key in one["figures"] for one in judged)
+    ]
+    networks = [
+        f"`{one['recipe']}`" + ("" if one.get("seed") is None else f", seed {one['seed']}")
+        for one in judged
+    ]
+    return _markdown(("", *networks), rows)
 
 
 def seconds_table(runs: list[Group]) -> str:
