@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from cifar_utils.checks import Named, expected
+from cifar_utils.data import CLASS_NAMES
 from cifar_utils.models import build_model, keras_defaults
 
 FOLDER = Path(__file__).with_name("weights")
@@ -184,6 +185,86 @@ def load_judgement(name: str) -> dict[str, dict]:
         hint = f"`python -m cifar_utils judge {name}` makes one, `results` puts it here."
         raise expected(f"a judgement of {name} in {JUDGEMENTS.name}", "none", hint)
     return {part: judged[record][part] for part in ("figures", "corrupted")}
+
+
+def model_card(name: str) -> str:
+    """A trained network's model card: what it is for, how good it is, and where it fails.
+
+    Parameters
+    ----------
+    name : str
+        One of ``TRAINED`` that was judged.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`load_judgement`.
+
+    References
+    ----------
+    M. Mitchell et al., "Model Cards for Model Reporting", 2019, arXiv:1810.03993.
+    """
+    about, judged = TRAINED[name], load_judgement(name)
+    figures, parameters = judged["figures"], load_trained(name).count_params()
+    images, accepted, unseen = (
+        figures[f"accuracy{without}"]["images"]
+        for without in ("", "_without_rejected", "_without_duplicates")
+    )
+    labels = {
+        "accuracy": "accuracy",
+        "accuracy_without_rejected": "without rejected labels",
+        "accuracy_without_duplicates": "without near-duplicates",
+        "accuracy_without_both": "without both",
+        "human_agreement": "agreement with what most people chose",
+        "calibration_error": "gap between confidence and accuracy",
+        "calibration_error_scaled": f"the same at a temperature of {about.temperature:.2f}",
+        "corrupted_accuracy": "mean accuracy under corruption",
+    }
+    rows = "\n".join(f"| {label} | {figure_text(figures[key])} |" for key, label in labels.items())
+    worst_first = sorted(judged["corrupted"].items(), key=lambda item: sum(item[1]))
+    broken = ", ".join(
+        f"{kind.replace('_', ' ')} {100 * mild:.1f} to {100 * hard:.1f} %"
+        for kind, (mild, *_, hard) in worst_first
+    )
+    return f"""# Model card: `{name}`
+
+`{about.network}` with {parameters:,} parameters, trained on 45,000 of CIFAR-10's training images by
+the recipe `{about.recipe}`. The run is `{about.record}` of the ledger.
+
+**For** learning, teaching and comparing, on photographs of 32 x 32 pixels that show one of ten
+things: {", ".join(CLASS_NAMES)}.
+**Not for** anything else: every other picture gets one of these ten names, too, perhaps with much
+confidence. No decision about people should hang on it.
+
+**How good, how sure**, on {images:,} test images, one view each, with intervals of 95 %:
+
+| | |
+| --- | --- |
+{rows}
+
+The intervals tell what other test images, drawn like these, could have given. They know nothing of
+other trainings, nor of photographs from elsewhere. **The test set has flaws**: raters
+[rejected](https://arxiv.org/abs/2103.14749) {images - accepted} of its labels, and
+{images - unseen} of its images have a [near-duplicate](https://arxiv.org/abs/1902.00423) among the
+training images.
+
+**What breaks it**, worst first, with accuracy from the mildest of five severities to the strongest:
+{broken}.
+
+```python
+from cifar_utils.evaluation import predict_probabilities
+from cifar_utils.pretrained import load_trained
+predict_probabilities(load_trained("{name}"), images, temperature={about.temperature:.4g})
+```
+
+Code and weights are under the MIT licence; [CIFAR-10](https://www.cs.toronto.edu/~kriz/cifar.html)
+states none. People's votes: [CIFAR-10H](https://arxiv.org/abs/1908.07086), CC BY-NC-SA 4.0.
+"""
 
 
 def figure_text(figure: Mapping[str, float], *, percent: bool = True) -> str:

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "recipes": {"checks", "augmentation", "models", "fast"},
     "fast": {"checks", "dataset"},
     "operations": {"checks", "fast", "recipes"},
-    "pretrained": {"checks", "models"},
+    "pretrained": {"checks", "data", "models"},
     "training": {"checks", "data", "models", "augmentation", "recipes", "fast", "operations"},
     "notebook": {"checks", "data", "fast"},
     "experiments": {*GROUND_FLOOR, "dataset", "fast"} - {"__main__", "notebook"},
