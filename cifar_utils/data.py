@@ -250,7 +250,7 @@ class Flaws(NamedTuple):
 
 
 def load_flaws() -> Flaws:
-    """What is known to be wrong with the 10,000 official test images.
+    """What is known to be wrong with the 10,000 official test images. Taught in notebook 07.
 
     Judge a network without these images, too. The lists, their sources and licences are in
     ``flaws.json``, which comes with the package.

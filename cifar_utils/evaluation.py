@@ -46,7 +46,7 @@ class AccuracyInterval(NamedTuple):
 def accuracy_interval(
     y_true: np.ndarray, y_pred: np.ndarray, confidence: float = 0.95
 ) -> AccuracyInterval:
-    """Top-1 accuracy with its Wilson score interval.
+    """Top-1 accuracy with its Wilson score interval. Taught in notebook 01.
 
     The interval tells what other test images, drawn like these, could have given. It
     knows nothing of what another training run would have given.
@@ -165,6 +165,8 @@ def compare_predictions(
 ) -> Comparison:
     """Is model a better than model b? McNemar's exact test, on the same images.
 
+    Taught in notebook 07.
+
     Only the images that one of them gets right and the other wrong tell the two apart. If
     they were equally good, these would be split as by tosses of a coin; the p-value is the
     probability of a split at least as uneven. It knows nothing of what other training runs
@@ -273,7 +275,7 @@ def predict_probabilities(
     share: float = 1.0,
     temperature: float = 1.0,
 ) -> np.ndarray:
-    """Class probabilities of a model that returns logits.
+    """Class probabilities of a model that returns logits. Taught in notebook 02.
 
     Parameters
     ----------
@@ -472,6 +474,8 @@ def reliability_curve(
 ) -> pd.DataFrame:
     """How often a classifier is right where it is so sure: what a reliability diagram shows.
 
+    Taught in notebook 07.
+
     Parameters
     ----------
     y_true : ndarray of integers, shape (n,)
@@ -521,6 +525,8 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance between confidence and accuracy, over bins of confidence.
 
+    Taught in notebook 07.
+
     Parameters
     ----------
     y_true : ndarray of integers, shape (n,)
@@ -559,7 +565,7 @@ def expected_calibration_error(
 
 @np.errstate(all="ignore")
 def fit_temperature(y_true: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature at which a classifier is as sure as it is right.
+    """The temperature at which a classifier is as sure as it is right. Taught in notebook 07.
 
     Dividing logits by a number above 1 makes a classifier less sure of everything, below 1
     surer, and changes none of its predictions. This is the number with the least negative
@@ -607,6 +613,8 @@ def fit_temperature(y_true: np.ndarray, probabilities: np.ndarray) -> float:
 @np.errstate(all="ignore")
 def selective_accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """Accuracy on the images that a classifier is surest of, for every share of them.
+
+    Taught in notebook 07.
 
     Parameters
     ----------
@@ -664,6 +672,8 @@ def conformal_threshold(
 ) -> float:
     """The probability that a class must reach to be in the answer, for a promised coverage.
 
+    Taught in notebook 07.
+
     Split conformal prediction: whatever the network, sets of all classes that reach the
     threshold hold the true one for this share of new images at least, on average over
     validation images, if new images are drawn as those were.
@@ -708,7 +718,7 @@ def conformal_threshold(
 
 
 def conformal_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:
-    """Sets of classes instead of one: all that reach the threshold.
+    """Sets of classes instead of one: all that reach the threshold. Taught in notebook 07.
 
     Parameters
     ----------
@@ -784,7 +794,7 @@ class HumanAgreement(NamedTuple):
 
 @np.errstate(all="ignore")
 def human_agreement(votes: np.ndarray, probabilities: np.ndarray) -> HumanAgreement:
-    """Does a classifier choose what most people do, and doubt where they do?
+    """Does a classifier choose what most people do, and doubt where they do? Taught in notebook 07.
 
     Parameters
     ----------
@@ -841,6 +851,8 @@ CORRUPTIONS = {
 
 def corrupt(images: np.ndarray, kind: str, severity: int, seed: int = 0) -> np.ndarray:
     """Images as a bad camera, or the way to the reader, could have spoilt them.
+
+    Taught in notebook 07.
 
     Parameters
     ----------
@@ -911,7 +923,7 @@ def _by_pillow(image: np.ndarray, kind: str, amount: float) -> np.ndarray:
 def classification_table(
     y_true: np.ndarray, y_pred: np.ndarray, class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """Precision, recall and F1 score of every class, and their means.
+    """Precision, recall and F1 score of every class, and their means. Taught in notebook 02.
 
     Parameters
     ----------

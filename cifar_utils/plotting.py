@@ -678,6 +678,8 @@ def plot_map(
 ) -> Axes:
     """Draw images as small pictures, each in a cell of a grid at its place or near it.
 
+    Taught in notebook 07.
+
     None covers another, and groups stay groups, with room between them. Cells are given so
     that the squares of all distances add up to as little as can be.
 

@@ -131,6 +131,8 @@ def load_histories(recipe: str) -> list[dict[str, list[float]]]:
 def load_out_of_fold() -> np.ndarray:
     """What networks say of CIFAR-10's training images that they were not trained on.
 
+    Taught in notebook 07.
+
     The images were dealt into five folds, and a network was trained without each. Where such a
     network is sure of another class than the label, the label may be wrong.
 
@@ -189,6 +191,8 @@ def load_judgement(name: str) -> dict[str, dict]:
 
 def model_card(name: str) -> str:
     """A trained network's model card: what it is for, how good it is, and where it fails.
+
+    Taught in notebook 07.
 
     Parameters
     ----------

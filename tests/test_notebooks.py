@@ -2,7 +2,9 @@
 
 import ast
 import asyncio
+import base64
 import importlib.util
+import io
 import os
 import re
 import signal
@@ -13,7 +15,9 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 import cifar_utils
 
@@ -309,6 +313,22 @@ def test_changed_prose_leaves_the_outputs_alone(tmp_path):
     nbformat.write(executed, target)
     execute.update(execute.SOURCES / f"{path.stem}.py", target)
     assert read(target) == read(path)
+
+
+def test_large_pictures_become_small_and_look_as_before():
+    ramp = np.linspace(0, 255, 256)
+    noise = np.random.default_rng(0).normal(0, 8, (256, 256, 3))
+    pixels = np.stack([ramp[None] + 0 * ramp[:, None]] * 2 + [ramp[:, None] + 0 * ramp], axis=-1)
+    file = io.BytesIO()
+    Image.fromarray((pixels + noise).clip(0, 255).astype("uint8")).save(file, "PNG")
+    notebook, large = nbformat.v4.new_notebook(), base64.b64encode(file.getvalue()).decode()
+    output = nbformat.v4.new_output("display_data", {"image/png": large})
+    notebook.cells = [nbformat.v4.new_code_cell(outputs=[output]), nbformat.v4.new_markdown_cell()]
+    execute.slim(notebook)
+    small = base64.b64decode(output.data["image/png"])
+    assert len(small) < len(file.getvalue()) / 2
+    shown = np.asarray(Image.open(io.BytesIO(small)).convert("RGB"), float)
+    assert np.abs(shown - pixels).mean() < 16
 
 
 @pytest.mark.parametrize("source", ["", "auto", "cifar10"])
