@@ -151,6 +151,11 @@ def load_out_of_fold() -> np.ndarray:
     ----------
     C. G. Northcutt et al., "Confident Learning: Estimating Uncertainty in Dataset Labels",
     2021, arXiv:1911.00068.
+
+    Examples
+    --------
+    >>> load_out_of_fold().shape
+    (50000, 10)
     """
     try:
         with np.load(OUT_OF_FOLD, allow_pickle=False) as file:
@@ -212,6 +217,11 @@ def model_card(name: str) -> str:
     References
     ----------
     M. Mitchell et al., "Model Cards for Model Reporting", 2019, arXiv:1810.03993.
+
+    Examples
+    --------
+    >>> print(model_card("fast_cnn_large")[:30])
+    # Model card: `fast_cnn_large`
     """
     about, judged = TRAINED[name], load_judgement(name)
     figures, parameters = judged["figures"], load_trained(name).count_params()
