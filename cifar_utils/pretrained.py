@@ -220,8 +220,8 @@ def model_card(name: str) -> str:
 
     Examples
     --------
-    >>> print(model_card("fast_cnn_large")[:30])
-    # Model card: `fast_cnn_large`
+    >>> print(model_card("fast_cnn_large").partition("\\n")[0])
+    ### Model card: `fast_cnn_large`
     """
     about, judged = TRAINED[name], load_judgement(name)
     figures, parameters = judged["figures"], load_trained(name).count_params()
@@ -241,11 +241,11 @@ def model_card(name: str) -> str:
     }
     rows = "\n".join(f"| {label} | {figure_text(figures[key])} |" for key, label in labels.items())
     worst_first = sorted(judged["corrupted"].items(), key=lambda item: sum(item[1]))
-    broken = ", ".join(
-        f"{kind.replace('_', ' ')} {100 * mild:.1f} to {100 * hard:.1f} %"
+    broken = "\n".join(
+        f"| {kind.replace('_', ' ')} | {100 * mild:.1f} % | {100 * hard:.1f} % |"
         for kind, (mild, *_, hard) in worst_first
     )
-    return f"""# Model card: `{name}`
+    return f"""### Model card: `{name}`
 
 `{about.network}` with {parameters:,} parameters, trained on 45,000 of CIFAR-10's training images by
 the recipe `{about.recipe}`. The run is `{about.record}` of the ledger.
@@ -267,8 +267,12 @@ other trainings, nor of photographs from elsewhere. **The test set has flaws**: 
 {images - unseen} of its images have a [near-duplicate](https://arxiv.org/abs/1902.00423) among the
 training images.
 
-**What breaks it**, worst first, with accuracy from the mildest of five severities to the strongest:
-{broken}.
+**What breaks it**, the worst on average first: accuracy at the mildest and at the strongest of five
+severities.
+
+| | mildest | strongest |
+| --- | --- | --- |
+{broken}
 
 ```python
 from cifar_utils.evaluation import predict_probabilities
