@@ -183,7 +183,7 @@ def slim(notebook: nbformat.NotebookNode) -> None:
     """Give large pictures a palette: a quarter of the bytes, and nobody sees it."""
     for output in (o for cell in notebook.cells for o in cell.get("outputs", [])):
         data = output.get("data", {})
-        if len(data.get("image/png", "")) > 100_000:
+        if len(data.get("image/png", "")) > 40_000:
             picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
             slimmer = io.BytesIO()
             with_palette = picture.convert("RGB").quantize(

@@ -1039,4 +1039,4 @@ check_answer(
 # 4. P. Micikevicius et al., [Mixed Precision Training](https://arxiv.org/abs/1710.03740), 2018.
 # 5. S. Ioffe, C. Szegedy, [Batch Normalization](https://arxiv.org/abs/1502.03167), 2015.
 #
-# **Previous:** [05 · A better recipe](05_a_better_recipe.ipynb)
+# **Previous:** [05 · A better recipe](05_a_better_recipe.ipynb) · **Next:** [07 · Judge the model](07_judge_the_model.ipynb)
