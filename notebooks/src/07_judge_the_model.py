@@ -194,7 +194,7 @@ for name, pair in pairs.items():
 
 # %% [markdown]
 # The two gains are nearly the same, and so are the overlaps of the intervals. But six views change far fewer answers, and those changes are more one-sided. So
-# there p is below 5 %. That is the point of pairing: **what counts is not how large the difference is, but how one-sided.**
+# there p is below 5 %. That is the point of pairing: **set the lead against the number of images on which the two differ, and forget all the others.**
 #
 # And for A and B the answer is: **we can't tell.** The interval of the difference contains zero. Luck alone could easily have
 # produced the larger number. For two networks so different, five thousand questions are too few.
@@ -264,9 +264,9 @@ axes[0].set_ylim(0, 104)
 label_source(axes[1], data.name)
 
 # %% [markdown]
-# One training each mostly crowns the right one, but far from always, and you never know which case you are in. To be
-# *sure* of a full point takes a handful of trainings; of half a point, a dozen; of a quarter, more than most people have. Halve the
-# gain, and you need about four times as many. Remember this when you read a table, ours included: five runs tell a point, and not much less.
+# One training each mostly crowns the right one, but far from always, and you never know which case you are in. For the test to
+# succeed four times in five, a full point takes a handful of trainings of each recipe, half a point a dozen, and a quarter of a point more than our picture has. Halve the
+# gain, and you need up to four times as many. Remember this when you read a table, ours included: five runs can detect a full point, hardly less.
 #
 # Keep the two kinds of luck apart. McNemar's test asks: would *other images* say the same about these two networks?
 # The t-test asks: would *other trainings* say the same about these two recipes?
@@ -329,8 +329,8 @@ draw_reliability(data.y_val, raw_val)
 #
 # Above one, $T$ flattens the peaks; below one, it sharpens them. The ranking of the classes does not change, so
 # *no answer changes*. Which $T$ is right? The one that makes the cross-entropy loss of notebook 02 smallest: the mean of $-\log p$
-# of the true class, which is how much the truth surprises the network. Boasting is surprised badly when it is wrong, modesty a little all the time;
-# least surprised is who says what is true. We try many. (We have only probabilities here. Their logarithm is the logits plus a constant, and softmax ignores a constant.)
+# of the true class, which is how much the truth surprises the network. A boastful network is badly surprised whenever it is wrong, a modest one a little surprised every time. The least surprised is the one whose
+# probabilities are true. We try many. (`predict_probabilities` has returned probabilities. Their logarithm is the logits plus a constant, and softmax ignores a constant.)
 
 
 # %% alt="Two valleys: the surprise over the temperature; both have their lowest point left of one." tags=["setup"]
@@ -377,7 +377,7 @@ print("A minus B on the test images:", compare_predictions(y_test, *answers))
 draw_reliability(y_test, test)
 
 # %% [markdown]
-# One number, and the dots come down to the diagonal. Not every single one: a single number can't bend a curve into any shape. But from now on we can roughly read confidence as a probability. (And our first question? The last line asks it again, on twice as many images. We still can't tell.)
+# One number, and both networks have become surer: most dots now lie near the diagonal. Not every single one, and some have gone beyond it, since a single number can't bend a curve into any shape. But from now on we can roughly read confidence as a probability. (And our first question? The last line asks it again, on twice as many images. We still can't tell.)
 #
 # What does doubt look like? Here are the images that A is least sure of, with its first and second guess.
 
@@ -390,7 +390,7 @@ for i in doubt:
 ax = plot_images(x_test[doubt], titles, data_name=data.name)
 
 # %% [markdown]
-# At some of them you would hesitate, too.
+# Over some of them you would hesitate, too.
 #
 # ## 4 Two ways to use doubt
 #
@@ -419,8 +419,7 @@ label_source(ax, data.name)
 #
 # The second way is to answer with a **set**, such as {cat, dog}: small when the network is sure, larger when it isn't. How generous must sets be, so
 # that the true class is in them 95 times in 100? Here is a recipe so simple that it sounds wrong. Take the validation images, and look up which
-# probability each *true* class was given. Sort these numbers, and find the value that 95 % of them reach. From now on, a set is
-# every class that reaches this value.
+# probability each *true* class was given. Sort these numbers, and find the value that 95 % of them reach. From now on, a set holds every class that reaches this value.
 
 # %%
 given = val[A][np.arange(len(data.y_val)), data.y_val]
@@ -432,7 +431,7 @@ for size, images in enumerate(np.bincount(sets.sum(axis=1))):
     print(f"sets of {size} classes: {images}")
 
 # %% [markdown]
-# The promise is kept on images that nobody has seen before, and it would be kept for any network, a bad one, too. Nothing was assumed but that new
+# The promise is kept, up to chance, on images that nobody has seen before, and it would be kept for any network, a bad one, too. Nothing was assumed but that new
 # images come from where the old ones came from. A bad network pays with larger sets. This is **split conformal prediction** [3].
 # (`conformal_threshold` of the package adds the small correction that makes it exact.) Most sets hold one class, and nothing changes there. Here are
 # the largest ones. The true class is in capitals; where there are no capitals, the set has missed it.
@@ -509,8 +508,8 @@ ax = plot_images(pictures, titles, columns=len(wrong), data_name=data.name)
 
 # %% [markdown]
 # Read a column from top to bottom. Where the last row glows, compare the two places, and you begin to see what
-# confused the network. Where a picture is dark, Grad-CAM has found nothing at this layer. That can happen even to the network's own answer, so darkness proves little. And in some columns you will side with
-# the network, against the label. Remember these for section 6.
+# confused the network. Where a picture is dark, Grad-CAM has found nothing at this layer. That can happen even to the network's own answer, so darkness proves little. And in some columns you may side with
+# the network, against the label. Section 6 is about such cases.
 #
 # But a glow is a suspicion, not a proof. It is coarse, and it tells us about one picture at a time. Do the *surroundings*
 # matter? Horses stand on meadows, ships lie on water, airplanes hang in the sky. An experiment can tell. We cut out
@@ -559,13 +558,14 @@ ax.spines[["top", "right"]].set_visible(False)
 label_source(ax, data.name)
 
 # %% [markdown]
-# The middle is a quarter of the area and the frame is three, and neither wins clearly. Often the network names a third class. Now compare the classes. Where the green bar is the longer
+# The middle is a quarter of the area and the frame three quarters, and neither wins clearly. Often the network names a third class. Now compare the classes. A bar says how much more often
+# the network names a class when it is in that part than when it is in neither. Where the green bar is the longer
 # one, the frame says more than the middle; the classes are sorted by that. For a dog or a cat, the middle of the picture counts. For a ship or an airplane, the frame does, and much of that frame
 # is water and sky. Is that cheating? It depends on what you want. Ships *are* on water, mostly. But a ship in
 # dry dock may suffer for it, and the accuracy on a test set with the same habits will never tell you.
 #
-# (The frame is not pure background: wings, wheels and bows reach into it. And the seam is something new in a picture, which the network has to call something. That is why
-# we subtract how often it names the class when it is in neither part.)
+# (The frame is not pure background: wings, wheels and bows reach into it. And the seam is something new in a picture, which the network has to call something. The trucks, which lead both ways,
+# may owe something to such edges.)
 #
 # ## 6 Judge the judge
 #
@@ -584,7 +584,7 @@ titles = [f"label: {CLASS_NAMES[y_test[i]]}\n→ {CLASS_NAMES[chosen[i]]}" for i
 ax = plot_images(x_test[clear], titles, columns=9, data_name=data.name)
 
 # %% [markdown]
-# In most of these the label is plainly wrong, and a network that says what is there loses a point for it. So let us mark the exam
+# In most of these the label is plainly wrong, and a network that says what is there loses a mark for it. So let us mark the exam
 # again, in five ways:
 #
 # * all test images, as everybody does;
@@ -594,7 +594,7 @@ ax = plot_images(x_test[clear], titles, columns=9, data_name=data.name)
 # * on *new* pictures. Recht and others collected a second test set, CIFAR-10.1, in the same manner [8]. We don't have its images. But for the thirty networks
 #   of that study, the new accuracy followed the old one along a line, and we can read from the line what to expect.
 #
-# **Before you run the cell:** how does A do on the twins, most of whose copies it saw in training? And on the rejected labels?
+# **Before you run the cell:** how does A do on the twins, most of whose copies it saw in training? (The other copies are among our validation images.) And how often does it agree with a rejected label?
 
 # %%
 try:  # about 400 kB, once; without a connection we go on without people
@@ -632,8 +632,8 @@ ax.spines[["left", "top", "right"]].set_visible(False)
 label_source(ax, data.name)
 
 # %% [markdown]
-# Twins give points away: A gets them all. Rejected labels cost points. Both matter only a little, and in opposite directions. (People and labels
-# disagree about very few images, so those two figures can't lie far apart.) The judge has small flaws. The large one is elsewhere. **If the line holds
+# Twins give points away: A gets them all. Rejected labels cost points. Both matter only a little, and in opposite directions. (The first and the fourth figure can't lie far apart, since people and labels disagree about very few images. And
+# where they do, the network has learned from labels, not from people.) The judge has small flaws. The large one is elsewhere. **If the line holds
 # for our network, too, then a new test set, collected with care and in the same way, costs more than all the rest together.** The
 # networks of that study mostly kept their order, though. So a benchmark is better at saying *which* than at saying *how good*.
 #
@@ -694,7 +694,7 @@ print(f"rejected labels that were not suspects: {rejected.sum() - found}")
 
 # %% [markdown]
 # A pile of suspects is many times richer in rejected labels than the test set as a whole. That is what it is good for. But
-# most suspects were not rejected, and most rejected labels were not suspects: there the network sided with the label, or was not sure enough of another class.
+# most suspects were not rejected. (Some were never shown to raters, so the share is a lower bound.) And most rejected labels were not suspects: there the network sided with the label, or was not sure enough of another class.
 #
 # ## 8 What breaks it?
 #
@@ -760,7 +760,7 @@ label_source(axes[-1], data.name)
 
 # %% [markdown]
 # Three things to see. Damage that you hardly mind can cost them half of their answers; at the strong end, noise leaves little more than
-# guessing. Then look at the printed lines. **On clean images we can't tell A from B. On spoilt ones, B holds out clearly longer, and A
+# guessing. Then look at the printed lines. **On clean images we can't tell A from B. On spoilt ones, B holds out longer on average, and A
 # is hardly better than the cheap C.** Here at last the two differ. And the dotted line: it falls, but far less than the accuracy. The temperature was fitted on clean images, and its
 # promise ends where these end. A has never met noise, and does not know that it should doubt.
 #
@@ -794,18 +794,19 @@ if len(strays):
     ax = plot_images(x_test[strays], titles, data_name=data.name)
 
 # %% [markdown]
-# Each of them is a mistake of the network, a wrong label, or simply a dog that looks like a cat. You have now met all three.
+# Each of them may be a mistake of the network, a wrong label, or simply a dog that looks like a cat. You have now met all three. (And the map itself may have put it there, when it pressed a long list into two
+# numbers.)
 #
 # ## 10 Would you sign it?
 #
 # A **model card** [12] is like the leaflet in a medicine box: what a network is for, how good it is, on what, and
-# what it does badly. This one is made from the series' stored measurements, on all ten thousand test images, each with its interval. Read it as the person who has to answer for it.
+# what it does badly. This one is made from the series' stored measurements, its *ledger*: all ten thousand test images, each figure with its interval. Read it as the person who has to answer for it.
 
 # %%
 Markdown(model_card(A))
 
 # %% [markdown]
-# So, A or B? On clean pictures we can't tell them apart, and A cost about a quarter of the operations to train. On damaged pictures B is the better one. Would you
+# So, A or B? On clean pictures we can't tell them apart, and A cost about a quarter of the operations to train (the series' [results](../results/README.md) have both). On damaged pictures B is the better one. Would you
 # sign A's card? We would, for what it says it is for. "For" and "Not for" are its most important lines: **no figure is good or bad before you know what for.**
 #
 # ## Check your understanding
@@ -831,7 +832,7 @@ Markdown(model_card(A))
 #
 # > * **Two networks.** A and B are one training each. What we say of them holds for these weights, not for
 # >   their recipes. Both recipes were tuned on the validation images, which flatters both on these.
-# > * **The simulation** uses the scatter of one recipe's five runs, which is itself uncertain, for everybody's.
+# > * **The simulation** uses the scatter of one recipe's five runs, which is itself uncertain, to stand for every recipe's.
 # > * **The test images** served for many figures here, but none of these figures chose anything.
 # > * **Grad-CAM** shows one gradient at one layer. Another layer or another method glows elsewhere.
 # > * **Rejected labels** are a selection: raters saw only those that an earlier network had found suspicious.
