@@ -116,7 +116,7 @@ IMAGES = 3_000  # to train with
 HELD = 4_000  # images kept out of the training: half for validation, half as an exam
 SEEDS = (0, 1, 2, 3, 4)
 FEW_SEEDS = (0, 1, 2)  # where trainings take longer
-MORE_SEEDS = (5, 6, 7, 8, 9, 10, 11)  # for cases six and ten
+MORE_SEEDS = (5, 6, 7, 8, 9, 10, 11)  # for later cases
 EPOCHS = 12
 BATCH = 64
 RATE = 3e-3
@@ -124,7 +124,7 @@ CAR = 31  # the image that we look at in case three
 ALBUM = 500  # images of cases three and seven
 ALBUM_EPOCHS = 50
 HEART_EPOCHS = 150  # to learn one batch by heart
-DRAWS = 1_000  # random exams in cases six and ten
+DRAWS = 1_000  # random exams
 
 # %% [markdown]
 # ## 1 The loss that hit the floor
@@ -234,7 +234,7 @@ draw(ax, lines, "training loss", data.name)
 
 # %% [markdown]
 # **The symptom.** The blue lines fall and go on falling. The orange ones fall, too, but so slowly that you would like to
-# give them a push. The data, the network, the optimiser are the same. **Before you read on:** what would you suspect?
+# give them a push. The data, the convolutions, the optimiser are the same; the change is small. **Before you read on:** what would you suspect?
 #
 # <details><summary>The usual suspects</summary>A learning rate that is too small, weights that start badly, wrong labels, a
 # last layer that squeezes its outputs, a loss that expects something else. How would you tell them apart? Make the task so easy that
@@ -252,9 +252,11 @@ lines = {"broken": ([by_heart[1].loss], ORANGE), "honest": ([by_heart[0].loss], 
 draw(ax, lines, "training loss", data.name)
 ax.axhline(np.log(1 + 9 / np.e), color=GREY, ls="--", lw=1)
 ax.text(HEART_EPOCHS, 1.36, "1.46", color=GREY, va="top", ha="right")
-for run in (*softmaxed, by_heart[1]):
+runs = {f"broken, seed {seed}": run for seed, run in zip(SEEDS, softmaxed, strict=True)}
+runs |= {"broken, by heart": by_heart[1], "honest, by heart": by_heart[0]}
+for name, run in runs.items():
     end = run.loss[-1], run.accuracy[-1]
-    print("broken: loss {:.2f} + accuracy {:.2f} = {:.2f}".format(*end, sum(end)))
+    print("{}: loss {:.2f} + accuracy {:.2f} = {:.2f}".format(name, *end, sum(end)))
 
 # %% [markdown]
 # The honest loss goes to zero. The broken one comes to rest in mid-air, above the dashed line, with some images still wrong. A slow
@@ -271,7 +273,7 @@ for run in (*softmaxed, by_heart[1]):
 # exactly one more, 2.46. So once a network is sure of everything, its loss is 2.46 minus the share of right answers. **There are your sums.** (And an
 # image that is wrong with certainty sends back no gradient: the first softmax is flat there. It stays wrong.)
 #
-# Now the same test on paper, with ten perfect answers. You may wonder why we take TensorFlow's own loss function, and not Keras'. We had to. When we
+# Now feed ten perfect answers to the loss. You may wonder why we take TensorFlow's own loss function, and not Keras'. We had to. When we
 # tried this case with Keras' loss and `from_logits=True`, the broken training came out *the same* as the honest one. **Before you run the cell:** how
 # can that be?
 
@@ -377,9 +379,9 @@ print(f"biases {np.std(convolution.bias):.4f}, the signal itself {signal:.4f}")
 # %% [markdown]
 # Caught: the networks are fine, their running statistics are not. But why? Each convolution adds a *bias* to its maps, and the normalisation behind it subtracts it again. So the bias has no
 # effect, and its gradient is zero, but for rounding errors. Adam divides each gradient by its typical size, so even rounding errors become full-size steps,
-# and the bias drifts. The running mean lags behind the drift. Normally the lag is tiny compared with the signal. Here the signal is much smaller, and the lag drowns it.
+# and the bias drifts. The running mean lags behind the drift. Normally the lag is tiny compared with the signal. But look at the last line. The biases spread far more widely than the signal, so a small lag drowns it.
 #
-# The last line compares the two. Take the biases away, which a normalised network does not need anyway, and the
+# Take the biases away, which a normalised network does not need anyway, and the
 # division by 255 really is forgiven.
 #
 # Forgiven, until somebody else loads the network and gives it ordinary pixels. Or the other way round:
@@ -404,8 +406,8 @@ kinds = {
     "divided once": (last(once), BLUE),
     "divided twice": (used(second, prepared(x_exam)), ORANGE),
     "divided twice, no biases": (used(forgiven, prepared(x_exam)), ORANGE),
-    "no biases, later divided once": (used(forgiven, x_exam), GREY),
-    "divided once, later twice": (used(once, prepared(x_exam)), GREY),
+    "no biases: trained twice, used once": (used(forgiven, x_exam), GREY),
+    "trained once, used twice": (used(once, prepared(x_exam)), GREY),
 }
 fig, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
 dots(ax, kinds, "exam accuracy of normalised networks", data.name)
@@ -414,8 +416,7 @@ verdicts["divided twice"] = used(first, prepared(x_exam)), last(honest)
 verdicts["divided twice, normalised"] = kinds["divided twice"][0], last(once)
 
 # %% [markdown]
-# The grey rows are the damage that no training log shows. **Training and use must prepare pixels alike**, and the safest way
-# is a layer inside the network, as here: then there is nothing to remember. **First test: print the smallest and
+# The grey rows are the damage that no training log shows. **Training and use must prepare pixels alike**, and the safest way is a layer inside the network, and nowhere else: then there is nothing to remember. **First test: print the smallest and
 # the largest number that reaches the first convolution, in training and in use.**
 #
 # ## 3 The crop that did nothing
@@ -480,7 +481,7 @@ verdicts["crop that does nothing"] = (
 )
 
 # %% [markdown]
-# The first two rows are the same. This mistake takes nothing from you. You only believe that you gained something. And the bus? It looked like the next suspect, and in our trainings it has done no harm: from batch to batch, each picture still gets to
+# The first two rows are the same. This mistake takes nothing that you had. It keeps from you what a real crop would bring. And the bus? It looked like the next suspect, and in our trainings it has done no harm: from batch to batch, each picture still gets to
 # see all places. Looking tells you what a line does. Only measuring tells you what it costs.
 # **First test: one picture, eight times. Count how many come out different.** In exercise 2
 # you turn that test into a function.
@@ -491,7 +492,7 @@ verdicts["crop that does nothing"] = (
 # wrong with how they are judged.*
 #
 # Somebody augments as one should: flips, tilts and shifts, by three of Keras' random layers at the beginning of
-# the network. They draw anew for each image, and they rest when the network is judged. He saves his network, loads it the next day, and its validation
+# the network. They draw anew for each image, and they are meant to rest when the network is judged. He saves his network, loads it the next day, and its validation
 # accuracy has changed. So he asks again, and again. (The folded cell has the network, and his function.)
 
 
@@ -523,11 +524,11 @@ for attempt in range(1, 6):
 
 # %%
 model, images, truth = tilted[0].model, x_held[VAL], y_held[VAL]
-for _ in range(2):
-    wrong = np.argmax(model(images), axis=1)
-    right = np.argmax(model(images, training=False), axis=1)
-    print(f"as he asks:          {np.mean(wrong == truth):.2%}")
-    print(f"with training=False: {np.mean(right == truth):.2%}")
+ways = {"as he asks": {}, "with training=False": {"training": False}}
+for name, way in ways.items():
+    one, again = (np.argmax(model(images, **way), axis=1) for _ in range(2))
+    print(f"{name}: {np.mean(one == truth):.2%}, then {np.mean(again == truth):.2%}")
+    print(f"    answers that have changed: {np.sum(one != again)} of {len(truth)}")
 
 # %% [markdown]
 # When you call a network and don't say `training`, dropout and batch
@@ -546,13 +547,12 @@ seen = np.array([run.seen[-1] for run in tilted])
 verdicts["augmented validation"] = seen, last(tilted, VAL)
 
 # %% [markdown]
-# Nothing has changed but the question. (The blue lines are restless, too, but for a reason: each of their points is another network.) The mistake is a strange one, since it makes you look *worse* than
+# Nothing has changed but the question. (The blue lines go up and down because the network changes from epoch to epoch. Thin lines are trainings, the bold one is their mean.) The mistake is a strange one, since it makes you look *worse* than
 # you are. It still does harm: its noise enters each comparison, the best epoch is chosen by it, and it
 # favours whoever trained with these very transforms.
 #
 # We know this trap from inside. The first version of this notebook called its networks without the word, and had
-# wrong figures in two of its cases. A test like exercise 2 gave it away. **First test: judge the same network a few times. The figures must agree to the last
-# digit.**
+# wrong figures in two of its cases. A test like exercise 2 gave it away. **First test: ask the same network twice, and compare the answers, image by image. Not one may change.**
 #
 # ## 5 The reviewer's suspect
 #
@@ -564,7 +564,7 @@ verdicts["augmented validation"] = seen, last(tilted, VAL)
 #
 # She has a point. Pixels are turned into *z-scores* here: minus the mean, divided by the deviation, for each
 # colour. These six numbers should come from the training images alone, as the exam stands for pictures that nobody has
-# seen yet. Knowledge of the exam that seeps into a training is called *leakage*. **Before you run the cell:** by how many points does the leak raise the exam accuracy?
+# seen yet. Knowledge of the exam that seeps into a training is called *leakage*. **Before you run the cell:** by how many points does the leak change the exam accuracy?
 
 
 # %%
@@ -588,7 +588,7 @@ print(f"mean {100 * mean:+.1f}, 95 % interval {100 * (mean - reach):+.1f}", end=
 print(f"{100 * (mean + reach):+.1f}")
 
 # %% [markdown]
-# Look at the gains: they scatter about zero, by about as much as one seed differs from another. So few seeds could not see a small leak, though; their interval is wide. What acquits the
+# Look at the gains: they scatter by about as much as one seed differs from another, and the interval says that five seeds can't tell their mean from zero. They are too few to reveal a small leak, though. What acquits the
 # suspect is the evidence above: with and without the exam, the six numbers are nearly the same. A change in the third
 # digit is enough to send a training down another path, and that is all that we see.
 #
@@ -599,12 +599,11 @@ print(f"{100 * (mean + reach):+.1f}")
 # * anything that looks at the *labels*, such as choosing the most telling features before the split,
 # * an exam from another camera: with its statistics, you have adapted to a camera that you claim never to have seen.
 #
-# **First test: mend it, and look how much moves, the statistics first.** An accusation is a hypothesis, too.
+# **First test: mend it. Compare the statistics first, then the accuracy.** An accusation is a hypothesis, too.
 #
 # ## 6 The exam that was sat every evening
 #
-# Now seven more honest trainings, so that we have a dozen. The next figure is from a project that reports
-# the star. Its code hands the exam to `fit` as validation data, saves the network whenever that accuracy rises, and quotes the best.
+# Now seven more honest trainings, so that we have a dozen. Suppose that a project reports the star in the next figure. Its code hands the exam to `fit` as validation data, saves the network whenever that accuracy rises, and quotes the best.
 # (A much-copied one does so in a variable called `best_acc` [1].)
 
 # %% alt="Exam accuracy of one training by epoch, with a star at its best epoch, which is not the last." jupyter={"source_hidden": true} tags=["hide-input"]
@@ -716,8 +715,8 @@ def validated(known, unknown, seed):
 
 
 album = x_train[:ALBUM], y_train[:ALBUM]
-twins = [validated(*split(*versions(*album), seed), seed) for seed in FEW_SEEDS]
-for run, accuracy in twins:
+results = [validated(*split(*versions(*album), seed), seed) for seed in FEW_SEEDS]
+for run, accuracy in results:
     print(f"training {run.accuracy[-1]:.0%}, validation {accuracy:.0%}")
 print(f"honest, on {IMAGES:,} photographs: {last(honest, VAL).mean():.0%}")
 
@@ -748,7 +747,7 @@ ax = plot_images(pairs, titles, columns=10, data_name=data.name)
 # %% [markdown]
 # **The culprit.** Nearly all are the same photographs. Mirrored or moved by a pixel, but the same. The versions were made *before* the
 # split, so nearly every validation image has a sibling in training, and a network that knows its
-# album by heart knows the siblings, too. Swap two lines, and the twins are parted:
+# album by heart knows the siblings, too. Split first, and the twins are parted:
 #
 # ```python
 # known, unknown = split(*versions(*album), seed)  # wrong: versions, then the split
@@ -768,17 +767,17 @@ def parted(seed):
 strangers = [parted(seed) for seed in FEW_SEEDS]
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 kinds = {
-    "versions first: validation": ([accuracy for _, accuracy in twins], ORANGE),
-    "the same networks: exam": (last([run for run, _ in twins]), BLUE),
+    "versions first: validation": ([accuracy for _, accuracy in results], ORANGE),
+    "versions first: exam": (last([run for run, _ in results]), BLUE),
     "split first: validation": ([accuracy for _, accuracy in strangers], GREY),
-    "the same networks: exam ": (last([run for run, _ in strangers]), BLUE),
+    "split first: exam": (last([run for run, _ in strangers]), BLUE),
 }
 dots(ax, kinds, "accuracy", data.name)
 rows = list(kinds.values())
 verdicts["versions before the split"] = np.array(rows[0][0]), rows[1][0]
 
 # %% [markdown]
-# The two upper rows are the *same networks*. What lies between them is knowledge of photographs, not of classes. In the lower rows the two differ by no more than a validation set of so few photographs scatters.
+# The two upper rows are the *same networks*. What lies between them is knowledge of photographs, not of classes. The lower rows may differ, too, but a validation set of a hundred photographs scatters by about five points.
 #
 # You need not store versions to fall for it. Frames of one film, several photographs of one patient, a
 # picture that was downloaded twice: whatever belongs together must go to the same side. CIFAR-10 itself has
@@ -790,7 +789,7 @@ verdicts["versions before the split"] = np.array(rows[0][0]), rows[1][0]
 #
 # Back to your friend's log, and to the real run behind it:
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 labels = y_held[EXAM].reshape(-1, 1)  # as keras.datasets delivers them
 for epoch in range(0, EPOCHS, 3):
     named = honest[0].named[epoch][EXAM]
@@ -799,7 +798,7 @@ for epoch in range(0, EPOCHS, 3):
 
 # %% [markdown]
 # **The symptom.** Chance, to the last digit, while the loss falls. A network that gives the same answer to everything would score exactly a tenth, too. But its loss would not fall like
-# this. So the network learns, and the accuracy is no accuracy. **Before you read on:** what does this line compute?
+# this. So the network learns, and the accuracy is no accuracy. **Before you read on:** what can `np.mean(named == labels)` have computed?
 #
 # **The culprit.** A column is compared with a row, and NumPy makes a table of all pairs: each label with *each*
 # answer, also those to other images. This is called *broadcasting*. Only the diagonal is what we wanted. (The picture shows a corner of the table.)
@@ -831,13 +830,12 @@ label_source(ax, data.name)
 # $$ \sum_{c} p_c \, q_c \;=\; \sum_{c} p_c \cdot \tfrac{1}{10} \;=\; \tfrac{1}{10}, $$
 #
 # whatever the network says, as long as the classes are balanced. And when they are not? Then the trap has a better disguise
-# still. The lines above the picture ask about the animals alone. There the figure is no longer round, and it moves a little. Nobody would think of shapes. **First test: print the shapes of both sides of `==`.** In exercise 1 you build a lock
+# still. The lines above the picture ask about the animals alone. There the figure is no longer round, and it moves a little. (A sixth is not reached, since some answers are no animals.) Nobody would think of shapes. **First test: print the shapes of both sides of `==`.** In exercise 1 you build a lock
 # for this door.
 #
 # ## 9 The number that jumps
 #
-# A training loop written by hand. It is short, its network learns as well as ours, and what it prints is below it. (The list `log`
-# keeps more.) **Before you run the cell:** one line is wrong. Can you see it?
+# A training loop written by hand. It is short, its network learns as well as ours, and what it prints is below it. **Before you run the cell:** one line is wrong. Can you see it?
 
 
 # %%
@@ -873,7 +871,7 @@ logs = [by_hand(seed) for seed in FEW_SEEDS]
 # **The symptom.** Each line of the output is a training, with its accuracy epoch by epoch. It rises, and then it jumps up
 # and down. It is tempting to lower the learning rate.
 #
-# **The culprit** is `reported.append`, which stands behind the inner loop. When a loop ends, Python keeps the last value of `accuracy`: that
+# **The culprit** is `reported.append`, which comes after the inner loop. When a loop ends, Python keeps the last value of `accuracy`: that
 # of the last batch, a few dozen images, or fewer where the images don't divide evenly. With $n$ images, an accuracy $p$ scatters by about
 #
 # $$ \sqrt{p \, (1 - p) / n}, $$
@@ -899,8 +897,7 @@ verdicts["last batch only"] = printed[:, half:].ravel(), counted[:, half:].ravel
 #
 # ## 10 The competition
 #
-# Our last case has no broken line. A dozen networks entered a competition. They have names, as networks do. Here is the
-# table, by exam accuracy:
+# Our last case has no broken line. A dozen networks entered a competition. They have names, as networks do. Here is the ranking, by exam accuracy:
 
 # %% alt="A ranking of twelve named networks by exam accuracy, from best to worst, the first one in orange." jupyter={"source_hidden": true} tags=["hide-input"]
 NAMES = "Aurora Borea Comet Dune Ember Falcon Glacier Harbour Iris Juniper Kestrel Lynx"
@@ -917,8 +914,7 @@ label_source(ax, data.name)
 print(f"And the winner is {ranking[0]}!")
 
 # %% [markdown]
-# **The symptom.** A clear order, and a winner that is well ahead of the last. One could write a paper about its
-# architecture. **Before you read on:** you have seen these networks before. What distinguishes them?
+# **The symptom.** A clear order, and a winner that is well ahead of the second. One could write a paper about its architecture. **Before you read on:** what would you ask before you believe it?
 #
 # **The culprit.** Nothing distinguishes them. They are our dozen honest trainings: one recipe, twelve seeds. The names are ours. (And the
 # axis doesn't start at zero, which is an old trick.) So let the same twelve sit another exam, our validation images:
@@ -943,13 +939,12 @@ label_source(ax, data.name)
 
 # %% [markdown]
 # Some lines cross, and the winner comes down towards the mean. Part of its lead was luck with the images of the first exam. Another part stays, since some seeds
-# do end better than others. But even that part helps nobody else. It belongs to this seed, not to the recipe: train the recipe again with a new seed, and you draw anew from
-# the twelve.
+# do end better than others. But even that part helps nobody else. It belongs to this seed, not to the recipe: train the recipe again with a new seed, and you draw a new lot.
 #
 # How much is a crown worth? We crown a winner by half of the images, and compare the same winner with
 # the mean of all twelve on the other half, many times over. And how many seeds does it
 # take to tell two recipes apart that truly differ by a point? With $s$ for the standard deviation between seeds and $\delta$ for the difference, both in points, a
-# rule of thumb says $16\, s^2 / \delta^2$ for each recipe [3]. (So many see the difference in four of five comparisons.)
+# rule of thumb says $16\, s^2 / \delta^2$ for each recipe [3]. (With that many, four comparisons in five detect it.)
 
 # %%
 ends = right[:, -1]
@@ -964,7 +959,7 @@ verdicts["best of a dozen seeds"] = crowned[:, 0], np.full(DRAWS, ends.mean())
 # %% [markdown]
 # That is a lot of trainings to see one honest point. On the whole data set the
 # deviation between seeds is several times smaller, but so are the gains that people claim. Whenever a table has
-# one run a row, imagine our ranking beside it. **First test: train the winner again.**
+# one run a row, imagine our ranking beside it. **First test: train the winner again, with other seeds.**
 #
 # ## 11 All cases in one picture
 #
@@ -1012,8 +1007,8 @@ axes[1].spines[["top", "right"]].set_visible(False)
 label_source(axes[1], data.name)
 
 # %% [markdown]
-# To the left of the black line you lose: accuracy, or only the sight of it. You notice that, sooner or later. The dots to the right flatter you: the twins above all, then the winner and the best epoch.
-# These are the ones to fear, since everybody is pleased. And where whiskers reach far to both sides, as with the last batch, the number is a throw of dice, whatever its mean.
+# (Each figure is rounded by itself.) To the left of the black line, either the network is worse, or it only looks worse; the largest of these mistakes stare you in the face. The dots to the right flatter you: the twins above all, with the winner and the best epoch
+# far behind. These are the ones to fear, since everybody is pleased. And where whiskers reach far to both sides, as with the last batch, the number is a throw of dice, whatever its mean.
 #
 # ## 12 Symptoms, suspects, first tests
 #
@@ -1026,7 +1021,7 @@ label_source(axes[1], data.name)
 # | learning crawls | pixels scaled twice or not at all | smallest and largest number at the first convolution |
 # | fine in training, poor in use | other preparation of the pixels; running statistics that lag behind | the same images through both ways |
 # | augmentation changes nothing | a crop without padding, a layer never called | one picture, eight times |
-# | two evaluations of one network differ | random transforms in validation: a missing `training=False` | judge the same network twice |
+# | two evaluations of one network differ | random transforms in validation: a missing `training=False` | ask the same network twice: no answer may change |
 # | validation better than you deserve | twins across the split, something in the picture that gives the class away, an easy validation set | nearest neighbours; mean image of each class |
 # | exam below validation | choices made by validation, another kind of images | how often were the images looked at? |
 # | accuracy exactly at chance | labels in a column; a network with one answer for everything | shapes on both sides of `==`; `np.bincount` of the answers |
@@ -1180,7 +1175,7 @@ case.model = watched.model
 for epoch, (seen, known) in enumerate(zip(watched.accuracy, watched.seen, strict=True)):
     if epoch % 3 == 2 or epoch == EPOCHS - 1:
         print(f"epoch {epoch + 1:2}: training {seen:.0%}, validation {known:.0%}")
-print(f"weeks later, on new images: {score(watched)[-1]:.0%}, on {data.name}")
+print(f"weeks later, on new images of {data.name}: {score(watched)[-1]:.0%}")
 
 # %% [markdown]
 # Splendid in the laboratory, a failure outside. There are three suspects:
