@@ -127,7 +127,7 @@ HEART_EPOCHS = 150  # to learn one batch by heart
 DRAWS = 1_000  # random exams
 
 # %% [markdown]
-# ## 1 The loss that hit the floor
+# ## 1 The loss that would not go to zero
 #
 # *Three cases of trainings that go badly come first. They are the easy ones: you can see that
 # something is wrong.*
@@ -233,7 +233,7 @@ lines = {
 draw(ax, lines, "training loss", data.name)
 
 # %% [markdown]
-# **The symptom.** The blue lines fall and go on falling. The orange ones fall, too, but so slowly that you would like to
+# **The symptom.** (Thin lines are single trainings, the bold one is their mean.) The blue lines fall and go on falling. The orange ones fall, too, but so slowly that you would like to
 # give them a push. The data, the convolutions, the optimiser are the same; the change is small. **Before you read on:** what would you suspect?
 #
 # <details><summary>The usual suspects</summary>A learning rate that is too small, weights that start badly, wrong labels, a
@@ -291,7 +291,7 @@ print(str(caught[-1].message)[1:] if caught else "no warning")
 # It tells you in a warning, which is easily lost in the output of a training. That is helpful, but don't rely on it: TensorFlow's own function takes you at your word, as do PyTorch's
 # `CrossEntropyLoss` and Keras on JAX.
 #
-# What did it cost? Each dot is a seed.
+# What did it cost? Each dot is a seed, and the bar is their mean.
 
 
 # %% alt="Exam accuracy of honest trainings and of those with a second softmax, which is lower." jupyter={"source_hidden": true} tags=["hide-input"]
@@ -385,7 +385,8 @@ print(f"biases {np.std(convolution.bias):.4f}, the signal itself {signal:.4f}")
 # division by 255 really is forgiven.
 #
 # Forgiven, until somebody else loads the network and gives it ordinary pixels. Or the other way round:
-# an honest network is put behind that function. **Before you run the cell:** what will be left?
+# an honest network is put behind that function. **Before you run the cell:** what will be left? ("Once" and "twice" count the divisions by 255. In the grey
+# rows, training and use differ.)
 
 
 # %% alt="Exam accuracies: good when divided once, or twice without biases; near one in ten when divided twice with biases, and poor when training and use differ." jupyter={"source_hidden": true} tags=["hide-input"]
@@ -458,8 +459,8 @@ ax = plot_images(pictures, titles, columns=8, data_name=data.name)
 # `RandomCrop(32, 32)`. It crops, it is random, and it changes nothing. The cure is to pad the picture first.
 #
 # But look at the second row. The pictures move, all in step, like passengers on a bus. Keras draws *one* window for a
-# batch. And a grid of *different* pictures, which is what most people look at, would not have shown you either mistake. Only the third row is what we
-# had in mind: a window for each picture. (One more surprise: outside of training, `RandomCrop` does not crop at all. Inside a network, the
+# batch. A grid of *different* pictures, which is what most people look at, would have hidden the first mistake, and there the second is easily overlooked. Only the third row, the series' own layer
+# `PadCropFlip`, is what we had in mind: a window for each picture. (One more surprise: outside of training, `RandomCrop` does not crop at all. Inside a network, the
 # padded pictures then arrive larger than in training. So we keep it in front, where only training batches pass.) What is each worth?
 
 
@@ -481,8 +482,7 @@ verdicts["crop that does nothing"] = (
 )
 
 # %% [markdown]
-# The first two rows are the same. This mistake takes nothing that you had. It keeps from you what a real crop would bring. And the bus? It looked like the next suspect, and in our trainings it has done no harm: from batch to batch, each picture still gets to
-# see all places. Looking tells you what a line does. Only measuring tells you what it costs.
+# The first two rows are the same. You lose nothing that you had, only what a real crop would have gained. And the bus? It looked like the next suspect, and in our trainings it has done no harm: over the epochs, each picture still appears in all positions. Looking tells you what a line does. Only measuring tells you what it costs.
 # **First test: one picture, eight times. Count how many come out different.** In exercise 2
 # you turn that test into a function.
 #
@@ -517,7 +517,7 @@ for attempt in range(1, 6):
 # **The symptom.** The same network, the same images, and the figures don't agree. **Before you read on:** what in a network is random, and
 # when should it rest?
 #
-# <details><summary>A hint</summary>Dropout and the random layers. They should work in training alone. Who tells them
+# <details><summary>A hint</summary>Dropout, which switches units off at random, and the random layers. They should work in training alone. Who tells them
 # whether this is a training?</details>
 #
 # **The culprit** is a word that is missing:
@@ -531,9 +531,10 @@ for name, way in ways.items():
     print(f"    answers that have changed: {np.sum(one != again)} of {len(truth)}")
 
 # %% [markdown]
+# Don't go by the accuracy: two attempts may score the same by chance. Count the answers that change.
+#
 # When you call a network and don't say `training`, dropout and batch
-# normalisation take that for *no*. Keras' random layers take it for *yes*. So the network was asked about tilted and shifted pictures, different ones each time. (`predict` and `evaluate` say *no* for you. A second way into the same trap is one function that prepares *all* batches,
-# as in notebook 03.) Here are three such networks through their whole training, asked both ways:
+# normalisation take that for *no*. Keras' random layers take it for *yes*. So the network was asked about tilted and shifted pictures, different ones each time. (`predict` and `evaluate` say *no* for you. A second way into the same trap is one augmenting function for training and validation batches alike, see notebook 03.) Here are three such networks through their whole training, asked both ways:
 
 # %% alt="Two sets of validation curves of the same networks: asked with training=False, they lie higher." jupyter={"source_hidden": true} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -548,8 +549,7 @@ verdicts["augmented validation"] = seen, last(tilted, VAL)
 
 # %% [markdown]
 # Nothing has changed but the question. (The blue lines go up and down because the network changes from epoch to epoch. Thin lines are trainings, the bold one is their mean.) The mistake is a strange one, since it makes you look *worse* than
-# you are. It still does harm: its noise enters each comparison, the best epoch is chosen by it, and it
-# favours whoever trained with these very transforms.
+# you are. It still does harm: its noise enters each comparison, the best epoch is chosen by it, and it favours networks that were trained with the same tilts and shifts.
 #
 # We know this trap from inside. The first version of this notebook called its networks without the word, and had
 # wrong figures in two of its cases. A test like exercise 2 gave it away. **First test: ask the same network twice, and compare the answers, image by image. Not one may change.**
@@ -588,8 +588,7 @@ print(f"mean {100 * mean:+.1f}, 95 % interval {100 * (mean - reach):+.1f}", end=
 print(f"{100 * (mean + reach):+.1f}")
 
 # %% [markdown]
-# Look at the gains: they scatter by about as much as one seed differs from another, and the interval says that five seeds can't tell their mean from zero. They are too few to reveal a small leak, though. What acquits the
-# suspect is the evidence above: with and without the exam, the six numbers are nearly the same. A change in the third
+# Look at the gains: they scatter by about as much as one seed differs from another, and the interval says that five seeds can't tell their mean from zero. They are too few to reveal a small leak, though. What acquits the suspect is the evidence above: without the exam (first row) and with it (second row), the six numbers are nearly the same. A change in the third
 # digit is enough to send a training down another path, and that is all that we see.
 #
 # So the suspect goes free: mean and deviation of thousands of images hardly know about any one of them. It is still a line to mend: that costs a minute, and arguing costs an afternoon. And the same sin matters a lot where what you
@@ -599,7 +598,7 @@ print(f"{100 * (mean + reach):+.1f}")
 # * anything that looks at the *labels*, such as choosing the most telling features before the split,
 # * an exam from another camera: with its statistics, you have adapted to a camera that you claim never to have seen.
 #
-# **First test: mend it. Compare the statistics first, then the accuracy.** An accusation is a hypothesis, too.
+# **First test: compare the statistics, then the accuracy.** And mend the line anyway. An accusation is a hypothesis, too.
 #
 # ## 6 The exam that was sat every evening
 #
@@ -801,7 +800,7 @@ for epoch in range(0, EPOCHS, 3):
 # this. So the network learns, and the accuracy is no accuracy. **Before you read on:** what can `np.mean(named == labels)` have computed?
 #
 # **The culprit.** A column is compared with a row, and NumPy makes a table of all pairs: each label with *each*
-# answer, also those to other images. This is called *broadcasting*. Only the diagonal is what we wanted. (The picture shows a corner of the table.)
+# answer, also those to other images. This is called *broadcasting*. Only the diagonal is what we wanted. (The picture shows the rows and columns of some images, drawn at random.)
 
 # %% alt="A square table of comparisons, dotted all over; only the cells of the diagonal, marked in blue, compare an answer with its own label." jupyter={"source_hidden": true} tags=["hide-input"]
 print("shapes:", named.shape, labels.shape, "compared:", (named == labels).shape)
@@ -829,8 +828,7 @@ label_source(ax, data.name)
 #
 # $$ \sum_{c} p_c \, q_c \;=\; \sum_{c} p_c \cdot \tfrac{1}{10} \;=\; \tfrac{1}{10}, $$
 #
-# whatever the network says, as long as the classes are balanced. And when they are not? Then the trap has a better disguise
-# still. The lines above the picture ask about the animals alone. There the figure is no longer round, and it moves a little. (A sixth is not reached, since some answers are no animals.) Nobody would think of shapes. **First test: print the shapes of both sides of `==`.** In exercise 1 you build a lock
+# whatever the network says, as long as the classes are balanced. And when some classes are missing? Then the trap has a better disguise still. The lines above the picture ask about the animals alone. There the figure is no longer round, and it moves a little. (One would expect a sixth; it is less, since some answers are no animals.) Nobody would think of shapes. **First test: print the shapes of both sides of `==`.** In exercise 1 you build a lock
 # for this door.
 #
 # ## 9 The number that jumps
@@ -868,15 +866,14 @@ def by_hand(seed):
 logs = [by_hand(seed) for seed in FEW_SEEDS]
 
 # %% [markdown]
-# **The symptom.** Each line of the output is a training, with its accuracy epoch by epoch. It rises, and then it jumps up
-# and down. It is tempting to lower the learning rate.
+# **The symptom.** Each line of the output is a training, with its accuracy epoch by epoch. It rises, but in jumps. It is tempting to lower the learning rate.
 #
 # **The culprit** is `reported.append`, which comes after the inner loop. When a loop ends, Python keeps the last value of `accuracy`: that
 # of the last batch, a few dozen images, or fewer where the images don't divide evenly. With $n$ images, an accuracy $p$ scatters by about
 #
 # $$ \sqrt{p \, (1 - p) / n}, $$
 #
-# and with p = ½ and n = 64 that is six points, up or down. Collect all batches, and take their mean:
+# and with p = ½ and n = 64, a full batch, that is six points, up or down. Collect all batches, and take their mean:
 
 # %% alt="The jumping curves of the last batch, and the steady ones of the means over all batches." jupyter={"source_hidden": true} tags=["hide-input"]
 printed = np.array([[epoch[-1] for epoch in log] for log in logs])
@@ -939,7 +936,7 @@ label_source(ax, data.name)
 
 # %% [markdown]
 # Some lines cross, and the winner comes down towards the mean. Part of its lead was luck with the images of the first exam. Another part stays, since some seeds
-# do end better than others. But even that part helps nobody else. It belongs to this seed, not to the recipe: train the recipe again with a new seed, and you draw a new lot.
+# do end better than others. But even that part helps nobody else. It belongs to this seed, not to the recipe: train the recipe again with a new seed, and you draw again.
 #
 # How much is a crown worth? We crown a winner by half of the images, and compare the same winner with
 # the mean of all twelve on the other half, many times over. And how many seeds does it
@@ -958,8 +955,7 @@ verdicts["best of a dozen seeds"] = crowned[:, 0], np.full(DRAWS, ends.mean())
 
 # %% [markdown]
 # That is a lot of trainings to see one honest point. On the whole data set the
-# deviation between seeds is several times smaller, but so are the gains that people claim. Whenever a table has
-# one run a row, imagine our ranking beside it. **First test: train the winner again, with other seeds.**
+# deviation between seeds is several times smaller, but so are the gains that people claim. Whenever a table has one run per row, imagine our ranking beside it. **First test: train the winner again, with other seeds.**
 #
 # ## 11 All cases in one picture
 #
@@ -1007,8 +1003,7 @@ axes[1].spines[["top", "right"]].set_visible(False)
 label_source(axes[1], data.name)
 
 # %% [markdown]
-# (Each figure is rounded by itself.) To the left of the black line, either the network is worse, or it only looks worse; the largest of these mistakes stare you in the face. The dots to the right flatter you: the twins above all, with the winner and the best epoch
-# far behind. These are the ones to fear, since everybody is pleased. And where whiskers reach far to both sides, as with the last batch, the number is a throw of dice, whatever its mean.
+# (Differences were taken before rounding.) To the left of the black line, either the network is worse, or it only looks worse; the largest of these mistakes stare you in the face. The dots to the right flatter you: the twins above all, with all others far behind. These are the ones to fear, since everybody is pleased. And where whiskers reach far to both sides, as with the last batch, the number is a throw of dice, whatever its mean.
 #
 # ## 12 Symptoms, suspects, first tests
 #
@@ -1017,7 +1012,7 @@ label_source(axes[1], data.name)
 # | symptom | suspects | first test |
 # |---|---|---|
 # | the loss won't go below 1.46, or loss plus accuracy is 2.46, with ten classes | a softmax before a loss that wants logits | learn one batch by heart; read your warnings |
-# | the loss stays at the logarithm of the number of classes | labels that don't belong to the images, a learning rate far too high, dead units | learn one batch by heart |
+# | the loss stays at the logarithm of the number of classes | pixels scaled twice, labels that don't belong to the images, a learning rate far too high, units that always give zero | smallest and largest number at the first convolution; learn one batch by heart |
 # | learning crawls | pixels scaled twice or not at all | smallest and largest number at the first convolution |
 # | fine in training, poor in use | other preparation of the pixels; running statistics that lag behind | the same images through both ways |
 # | augmentation changes nothing | a crop without padding, a layer never called | one picture, eight times |
