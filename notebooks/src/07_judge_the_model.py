@@ -20,7 +20,7 @@
 # **Before you start** read [notebook 02](02_baseline_cnn.ipynb). The networks come trained with the package; how they
 # were trained is the subject of notebooks 04 and 05.
 #
-# **Runtime** about 9 minutes on two processor cores. Nothing is trained here.
+# **Runtime** about 7 minutes on two processor cores. Nothing is trained here.
 
 # %% [markdown]
 # ## Setup
@@ -256,9 +256,11 @@ for name, x, y, line in zip(
 ):
     colour = line.get_color()
     axes[1].text(x, y, name, color=colour, ha="right", weight="bold")
-for text, line in zip(names, axes[0].lines, strict=True):
-    at = 1.1, line.get_ydata()[0] - 7
-    axes[0].text(*at, text, color=line.get_color(), weight="bold")
+for text, line in zip(("¼ point", "½ point", "1 point"), axes[0].lines, strict=True):
+    at = 0.92, line.get_ydata()[0]
+    options = {"color": line.get_color(), "weight": "bold", "ha": "right"}
+    axes[0].text(*at, text, va="center", **options)
+axes[0].set_xlim(0.55, 34)
 axes[0].set_ylabel("share of simulations (%)")
 axes[0].set_ylim(0, 104)
 label_source(axes[1], data.name)
