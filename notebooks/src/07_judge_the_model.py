@@ -260,7 +260,7 @@ for text, line in zip(("¼ point", "½ point", "1 point"), axes[0].lines, strict
     at = 0.92, line.get_ydata()[0]
     options = {"color": line.get_color(), "weight": "bold", "ha": "right"}
     axes[0].text(*at, text, va="center", **options)
-axes[0].set_xlim(0.55, 34)
+axes[0].set_xlim(0.3, 34)
 axes[0].set_ylabel("share of simulations (%)")
 axes[0].set_ylim(0, 104)
 label_source(axes[1], data.name)
