@@ -183,7 +183,7 @@ label_source(ax, data.name)
 # The package has it as `compare_predictions`. We ask it about A and B, and then about another pair: A, and A with *six views*. That is the same network, which now looks at
 # each image six times, mirrored and shifted by a pixel, and averages what it sees. **Before you run the cell:** the second pair differs by half a point or so, too. Will the test see it?
 
-# %% tags=["nbval-check-output"]
+# %%
 six = predict_probabilities(networks[A], data.x_val, views=6).argmax(axis=1)
 one, other = (raw_val[name].argmax(axis=1) for name in (A, B))
 print("six views:", accuracy_interval(data.y_val, six))
@@ -205,7 +205,7 @@ for name, pair in pairs.items():
 # in another order, and you get another network. Here are five trainings of a smaller network, all by one and the same recipe. They
 # differ in nothing but the seed of their random numbers.
 
-# %%
+# %% tags=["nbval-check-output"]
 curves = [h["val_accuracy"] for h in load_histories("valid_cnn_tuned")]
 last = np.array([curve[-1] for curve in curves])
 spread = last.std(ddof=1)
@@ -223,7 +223,7 @@ print(f"standard deviation: {100 * spread:.2f} points")
 # side starts at two trainings: one has no scatter.)
 
 
-# %%
+# %% tags=["nbval-check-output"]
 def verdicts(gain, runs):
     """How often the better recipe has the higher mean; how often a t-test sees it."""
     rng = np.random.default_rng(SEED)
