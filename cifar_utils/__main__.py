@@ -202,7 +202,6 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument(
         "--limit", type=int, help="train, validate and test with at most so many images each"
     )
-    run.add_argument("--results", type=Path, default=default_folder(), help="folder of the ledger")
     run.add_argument(
         "--state",
         type=Path,
@@ -217,9 +216,6 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--rounds", type=int, default=5, help="of all contestants (default 5)")
     bench.add_argument("--images", type=int, default=10_000, help="an epoch (default 10000)")
     bench.add_argument("--only", choices=group_names())
-    bench.add_argument(
-        "--results", type=Path, default=default_folder(), help="folder of the ledger"
-    )
 
     judge = commands.add_parser("judge", help="judge trained networks, write a record of each")
     judge.set_defaults(command=judge_networks)
@@ -230,9 +226,6 @@ def main(arguments: list[str] | None = None) -> int:
         help="a name of cifar_utils.pretrained.TRAINED, or a .json that run --weights wrote",
     )
     judge.add_argument("--limit", type=int, help="judge with at most so many test images")
-    judge.add_argument(
-        "--results", type=Path, default=default_folder(), help="folder of the ledger"
-    )
 
     folds = commands.add_parser(
         "out-of-fold", help="predict each training image by a network trained without it"
@@ -254,7 +247,11 @@ def main(arguments: list[str] | None = None) -> int:
         "results", help="rewrite the tables beside the ledger, and figures/"
     )
     results.set_defaults(command=render_results)
-    results.add_argument("--results", type=Path, default=default_folder())
+
+    for command in (run, bench, judge, results):
+        command.add_argument(
+            "--results", type=Path, default=default_folder(), help="folder of the ledger"
+        )
 
     options = parser.parse_args(arguments)
     try:
