@@ -4,6 +4,7 @@ import argparse
 import functools
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 from cifar_utils.checks import check_count, check_number, expected
@@ -110,6 +111,40 @@ def predict_out_of_fold(options: argparse.Namespace) -> None:
     out_of_fold(options.recipe, data, options.folds, **how)
 
 
+def predict_photos(options: argparse.Namespace) -> None:
+    """Say what photographs show, and write each with its answer; bad files stop no other."""
+    choose_kernels()
+    import matplotlib as mpl
+
+    mpl.use("agg")  # pictures go to files
+    import matplotlib.pyplot as plt
+
+    with quiet_stderr():
+        from cifar_utils.fast.machine import has_gpu
+        from cifar_utils.photo import classify_photo
+        from cifar_utils.pretrained import TRAINED
+
+        TRAINED[options.network]
+        has_gpu()
+    options.output.mkdir(parents=True, exist_ok=True)
+    bad, used = [], Counter()
+    for photo in options.photos:
+        try:
+            answer = classify_photo(photo, options.network)
+        except ValueError as error:
+            bad.append(error)
+            continue
+        axes = answer.plot()
+        used[photo.stem] += 1  # photographs of one name may come from several folders
+        number = f"-{used[photo.stem]}" if used[photo.stem] > 1 else ""
+        file = options.output / f"{photo.stem}{number}-answer.png"
+        axes.figure.savefig(file, dpi=150, bbox_inches="tight")
+        plt.close(axes.figure)
+        print(f"{photo}: {answer} -> {file}")
+    if bad:
+        raise ValueError("\n".join(map(str, bad)))
+
+
 def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; keep a record, unless only a part is measured."""
     with quiet_stderr():
@@ -176,6 +211,21 @@ def main(arguments: list[str] | None = None) -> int:
     instead.add_argument("--where", action="store_true", help="say where it is")
     instead.add_argument("--verify", action="store_true", help="hash the files in the cache")
     instead.add_argument("--clear", action="store_true", help="empty the cache")
+
+    predict = commands.add_parser("predict", help="say what photographs show")
+    predict.set_defaults(command=predict_photos)
+    predict.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a file")
+    predict.add_argument(
+        "--network",
+        default="fast_cnn_large",
+        help="a name of cifar_utils.pretrained.TRAINED (default fast_cnn_large)",
+    )
+    predict.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build/photos"),
+        help="folder for the labelled pictures (default build/photos)",
+    )
 
     run = commands.add_parser("run", help="train a recipe, evaluate it, write a record a seed")
     run.set_defaults(command=run_recipe)

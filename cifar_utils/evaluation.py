@@ -667,6 +667,45 @@ def selective_accuracy(y_true: np.ndarray, probabilities: np.ndarray) -> pd.Data
     )
 
 
+def confidence_threshold(
+    y_true: np.ndarray, probabilities: np.ndarray, accuracy: float = 0.98
+) -> float:
+    """The lowest confidence from which on so many answers are right. Taught in notebook 09.
+
+    Parameters
+    ----------
+    y_true : ndarray of integers, shape (n,)
+        Of images that were not trained on and that nothing is reported on: validation images.
+    probabilities : ndarray of float, shape (n, classes)
+    accuracy : float
+        Of the answers at least as sure, from 0 to 1.
+
+    Returns
+    -------
+    float
+        Answer where the largest probability is this or more; elsewhere, say "not sure".
+
+    Raises
+    ------
+    ValueError
+        If the rows are no probabilities, or not as many as the labels, or even the surest
+        answers are not right so often.
+
+    Examples
+    --------
+    >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    >>> confidence_threshold([0, 0, 1, 1], probabilities, accuracy=0.9)
+    0.8
+    """
+    accuracy = check_number("accuracy", accuracy)
+    curve = selective_accuracy(y_true, probabilities)
+    enough = curve["confidence"][curve["accuracy"] >= accuracy - 1e-9]
+    if not len(enough):
+        best = curve["accuracy"].max()
+        raise expected(f"answers of which {accuracy:.4g} are right", f"{best:.4g} at best")
+    return float(enough.min())
+
+
 def conformal_threshold(
     y_true: np.ndarray, probabilities: np.ndarray, coverage: float = 0.9
 ) -> float:

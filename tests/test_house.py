@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "operations": {"checks", "fast", "recipes"},
     "pretrained": {"checks", "data", "models"},
     "training": {"checks", "data", "models", "augmentation", "recipes", "fast", "operations"},
+    "photo": {"checks", "data", "evaluation", "pretrained"},
     "notebook": {"checks", "data", "fast"},
     "experiments": {*GROUND_FLOOR, "dataset", "fast"} - {"__main__", "notebook"},
     "__main__": {*GROUND_FLOOR, "dataset", "fast", "experiments"},

@@ -20,6 +20,7 @@ from cifar_utils.data import (
     fingerprint,
 )
 from cifar_utils.evaluation import (
+    confidence_threshold,
     expected_calibration_error,
     fit_temperature,
     predict_probabilities,
@@ -153,7 +154,11 @@ def measure(
 
 def keep_network(run: Run, data: ImageData, record: dict, file: Path) -> None:
     """Write a trained network to ``file``.npz, and to .json what ``pretrained.Trained`` says."""
-    options = {**run.recipe.model_options}
+    options, temperature = {**run.recipe.model_options}, record.get("temperature", 1.0)
+    threshold = 0.0
+    with contextlib.suppress(ValueError):  # no images to validate, or too poor a network
+        sure = predict_probabilities(run.model, data.x_val, views=6, temperature=temperature)
+        threshold = confidence_threshold(data.y_val, sure)
     if run.recipe.normalization == "zscore":
         options["statistics"] = channel_statistics(data.x_train)
     about = {
@@ -162,8 +167,9 @@ def keep_network(run: Run, data: ImageData, record: dict, file: Path) -> None:
         "recipe": run.recipe.name,
         "record": file.name,
         "test_accuracy": record["test_accuracy"],
-        "temperature": record.get("temperature", 1.0),
+        "temperature": temperature,
         "sha256": write_network(run.model, file.with_suffix(".npz")),
+        "threshold": threshold,
     }
     text = json.dumps(about, indent=1, default=lambda array: np.asarray(array).tolist())
     file.with_suffix(".json").write_text(f"{text}\n", encoding="utf-8")
