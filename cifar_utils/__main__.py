@@ -126,7 +126,10 @@ def predict_photos(options: argparse.Namespace) -> None:
 
         TRAINED[options.network]
         has_gpu()
-    options.output.mkdir(parents=True, exist_ok=True)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise expected("--output as a folder that can be written to", error) from None
     bad, used = [], Counter()
     for photo in options.photos:
         try:

@@ -699,6 +699,7 @@ def confidence_threshold(
     """
     accuracy = check_number("accuracy", accuracy)
     curve = selective_accuracy(y_true, probabilities)
+    curve = curve.drop_duplicates("confidence", keep="last")  # equally sure, all answered
     enough = curve["confidence"][curve["accuracy"] >= accuracy - 1e-9]
     if not len(enough):
         best = curve["accuracy"].max()

@@ -22,7 +22,7 @@ FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF"
 MEGAPIXELS = 150  # more is refused: one pixel takes up to four bytes while a file is read
 KEPT = 256  # pixels of the shorter side, at least, that reading keeps of a large photograph
 ORIENTATION = 0x0112  # the number of an EXIF entry
-STRIP = 64  # rows of the reduced photograph that are converted at a time
+STRIP = 8  # rows of the reduced photograph that are converted at a time
 NOT_SURE = "not sure"
 File = str | os.PathLike | IO[bytes] | Image.Image | np.ndarray
 
@@ -125,6 +125,12 @@ def read_photo(file: File) -> np.ndarray:
     >>> read_photo(Image.new("L", (3000, 2000), "white")).shape
     (286, 429, 3)
     """
+    with warnings.catch_warnings():  # Pillow's own: of large sizes, and of odd EXIF data
+        warnings.simplefilter("ignore")
+        return _read(file)
+
+
+def _read(file: File) -> np.ndarray:
     if isinstance(file, np.ndarray):
         (pixels,) = check_images(file[None])
         file = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
@@ -135,9 +141,7 @@ def read_photo(file: File) -> np.ndarray:
     Image.init()
     readable = [name for name in FORMATS if name in Image.OPEN]  # not all Pillows can do all
     try:
-        with warnings.catch_warnings():  # Pillow's own, about sizes below our limit
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file, formats=readable)
+        image = Image.open(file, formats=readable)
     except UnidentifiedImageError:
         hint = f"Readable are {', '.join(readable)}: save it as one of these."
         raise expected(wanted, "a file of another kind, or an empty one", hint) from None
@@ -164,10 +168,10 @@ def _pixels(image: Image.Image, wanted: str, *, ours: bool = False) -> np.ndarra
         hint = "Convert it to RGB of 8 bits first."
         raise expected(f"{wanted} in grey, RGB or CMYK", f"mode {image.mode}", hint)
     try:
-        orientation = image.getexif().get(ORIENTATION, 1)
         if ours:  # JPEG decodes at an eighth of its size, if that is enough
             image.draft(None, (KEPT, KEPT))
         image.load()
+        orientation = image.getexif().get(ORIENTATION, 1)  # loading has turned a TIFF already
         factor = max(1, min(image.size) // KEPT)
         tops = range(0, image.height, factor * STRIP)
         boxes = [(0, y, image.width, min(y + factor * STRIP, image.height)) for y in tops]

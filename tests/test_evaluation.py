@@ -20,6 +20,7 @@ from cifar_utils.evaluation import (
     classification_table,
     compare_predictions,
     compare_runs,
+    confidence_threshold,
     conformal_sets,
     conformal_threshold,
     corrupt,
@@ -505,6 +506,20 @@ def test_bins_of_equally_many_images_and_those_of_equal_width():
     np.testing.assert_allclose(wide["confidence"], [0.52, 0.98])
     with pytest.raises(ValueError, match=r"Expected a strategy of .*'quantile'"):
         reliability_curve(y_true, probabilities, strategy="equal")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_confidence_threshold_keeps_its_promise_and_no_lower_one_does(seed):
+    rng = np.random.default_rng(seed)
+    sure = rng.choice([0.5, 0.6, 0.7, 0.8, 0.9, 1.0], rng.integers(1, 30))
+    y_true, accuracy = (rng.random(len(sure)) > sure).astype(int), rng.uniform(0.3, 1)
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    enough = [t for t in set(sure) if (y_true == 0)[sure >= t].mean() >= accuracy]
+    if enough:
+        assert confidence_threshold(y_true, probabilities, accuracy) == min(enough)
+    else:
+        with pytest.raises(ValueError, match=r"Expected answers of which .* at best"):
+            confidence_threshold(y_true, probabilities, accuracy)
 
 
 def test_errors_last_make_the_best_curve_and_errors_first_the_worst():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from cifar_utils.__main__ import main
 from cifar_utils.data import load_cifar10_test
@@ -56,6 +57,7 @@ def test_a_trained_network_can_be_kept_and_is_the_one_of_the_record(run, tmp_pat
     about = Trained(**json.loads(file.read_text()))
     assert (tmp_path / "results" / f"{about.record}.json").exists()
     assert (about.recipe, about.temperature) == ("valid_cnn", record["temperature"])
+    assert about.threshold == 0  # after one epoch no answer is so sure
     x_test, y_test = load_cifar10_test(limit=200)
     model = read_network(about, file.with_suffix(".npz"))
     y_pred = predict_probabilities(model, x_test).argmax(axis=1)
@@ -107,3 +109,29 @@ def test_commands_say_nothing_of_tensorflows_greetings(command, told, tmp_path):
     whole = [sys.executable, "-m", "cifar_utils", *command, "--results", "."]
     options = {"env": environment, "cwd": tmp_path, "capture_output": True, "text": True}
     assert subprocess.run(whole, **options).stderr == f"{told}\n"
+
+
+def test_predict_tells_good_photographs_and_names_bad_ones(tmp_path, capsys):
+    for folder, colour in (("one", "blue"), ("two", "green")):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (80, 60), colour).save(tmp_path / folder / "my cat.png")
+    (tmp_path / "text.jpg").write_text("no picture")
+    photos = [tmp_path / "one" / "my cat.png", tmp_path / "text.jpg", tmp_path / "two/my cat.png"]
+    command = ["predict", *map(str, photos), "--network", "valid_cnn", "--output"]
+    assert main([*command, str(tmp_path / "out")]) == 1
+    told = capsys.readouterr()
+    assert f"Expected {photos[1]} as a photograph" in told.err and told.err.count("\n") == 1
+    assert [line.partition(": ")[0] for line in told.out.splitlines()] == [
+        str(photos[0]),
+        str(photos[2]),
+    ]
+    for line, name in zip(told.out.splitlines(), ("my cat", "my cat-2"), strict=True):
+        assert line.endswith(f" -> {tmp_path / 'out' / name}-answer.png") and "%" in line
+        Image.open(tmp_path / "out" / f"{name}-answer.png").verify()
+    assert main([*command, str(photos[1])]) == 1
+    assert "--output as a folder that can be written to" in capsys.readouterr().err
+
+
+def test_predict_knows_its_networks_before_it_reads_anything(capsys):
+    assert main(["predict", "missing.jpg", "--network", "fast_cn"]) == 1
+    assert "Did you mean 'fast_cnn'" in capsys.readouterr().err

@@ -48,6 +48,9 @@ def test_a_loaded_network_is_as_good_as_its_record_says(name, cifar10):
     # Three deviations of the accuracy on so few images.
     assert abs(accuracy - TRAINED[name].test_accuracy) < 0.03
     assert expected_calibration_error(y_test, probabilities, bins=5) < 0.04
+    answered = probabilities.max(axis=1) >= TRAINED[name].threshold
+    assert answered.mean() > 0.65
+    assert (probabilities.argmax(axis=1) == y_test)[answered].mean() > 0.965  # 0.98 promised
 
 
 @pytest.fixture(scope="module")
