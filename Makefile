@@ -1,10 +1,11 @@
 # `make tutorial` and `make test` work on a bare machine with Python 3.11 to 3.13.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell command -v $(name))))
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/.ready
+LANES := lane-colab lane-jax lane-lowest lane-newest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: tutorial test data notebooks results repository lab lint clean
+.PHONY: $(LANES) tutorial test data notebooks results repository lab demo site lint clean
 .DEFAULT_GOAL := tutorial
 
 tutorial: $(READY)  ## run the series on few images, and keep it as HTML
@@ -13,6 +14,9 @@ tutorial: $(READY)  ## run the series on few images, and keep it as HTML
 test: $(READY) lint  ## unit tests, doctests, then every notebook under nbval
 	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --durations 10
 	@$(BIN)/python notebooks/execute.py --check
+
+$(LANES):  ## the ways by which users come; make lane-newest PRE=1 takes pre-releases, too
+	@.ci/lane $(@:lane-%=%)
 
 data: $(READY)  ## fetch CIFAR-10, unless it is here
 	@$(BIN)/python -m cifar_utils data
@@ -28,6 +32,12 @@ repository:  ## make repository URL=https://github.com/you/yours: the address, w
 
 lab: $(READY)
 	@$(BIN)/jupyter lab notebooks
+
+demo: .venv/.demo  ## a page in the browser: drop a photograph
+	@$(BIN)/python -m cifar_utils demo
+
+site: .venv/.book  ## the book: notebooks, results and reference, in build/site
+	@$(BIN)/python docs/build.py
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
@@ -49,3 +59,7 @@ $(READY): pyproject.toml
 	@$(BIN)/pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "Expected a Python with the modules venv and ensurepip; Debian and Ubuntu have them in the package python3-venv."; exit 1; }
 	@if $(BIN)/pip install --quiet --editable '.[notebooks,test]'; then touch $@; \
 	else [ -e $@ ] && echo "Going on with the packages of before."; fi
+
+# What only some targets need.
+.venv/.book .venv/.demo .venv/.browser: .venv/.%: $(READY)
+	@$(BIN)/pip install --quiet --editable '.[$*]' && touch $@

@@ -3,7 +3,7 @@ def trapezoid(t, rise, fall):
     return min(t / rise, 1, (1 - t) / fall)
 
 
-# %%
+# %% alt="The rate over the training: a rise, a level stretch, and a fall to zero."
 (ax,) = panels(height=2.2)
 t = np.linspace(0, 1, 200)
 ax.plot(t, [trapezoid(share, 0.1, 0.4) for share in t], color=BLUE)

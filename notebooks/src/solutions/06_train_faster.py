@@ -28,7 +28,7 @@ def wait_after(seconds):
     return awake - seconds
 
 
-# %%
+# %% alt="Seconds of waiting over the length of an epoch: a saw whose teeth grow."
 lengths = np.linspace(1, 100, 2_000)
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 ax.plot(lengths, [wait_after(seconds) for seconds in lengths], color="#D55E00")
