@@ -5,7 +5,7 @@ READY := .venv/.ready
 LANES := lane-colab lane-jax lane-lowest lane-newest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: $(LANES) tutorial test data notebooks results repository lab demo site lint clean
+.PHONY: $(LANES) tutorial test data notebooks results repository lab demo site browser lint clean
 .DEFAULT_GOAL := tutorial
 
 tutorial: $(READY)  ## run the series on few images, and keep it as HTML
@@ -38,6 +38,9 @@ demo: .venv/.demo  ## a page in the browser: drop a photograph
 
 site: .venv/.book  ## the book: notebooks, results and reference, in build/site
 	@$(BIN)/python docs/build.py
+
+browser: .venv/.browser  ## the demo and JupyterLab in headless Chromium; screenshots in build/
+	@$(BIN)/pytest --durations 0 tests/browser
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .

@@ -148,6 +148,19 @@ def predict_photos(options: argparse.Namespace) -> None:
         raise ValueError("\n".join(map(str, bad)))
 
 
+def show_demo(options: argparse.Namespace) -> None:
+    """Show a page on which photographs can be dropped."""
+    choose_kernels()
+    with quiet_stderr():
+        from cifar_utils.experiments.demo import build_demo, show
+        from cifar_utils.fast.machine import has_gpu
+        from cifar_utils.pretrained import TRAINED
+
+        TRAINED[options.network]
+        has_gpu()
+    show(build_demo(options.network), options.port)
+
+
 def run_bench(options: argparse.Namespace) -> None:
     """Measure speed side by side; keep a record, unless only a part is measured."""
     with quiet_stderr():
@@ -219,16 +232,21 @@ def main(arguments: list[str] | None = None) -> int:
     predict.set_defaults(command=predict_photos)
     predict.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a file")
     predict.add_argument(
-        "--network",
-        default="fast_cnn_large",
-        help="a name of cifar_utils.pretrained.TRAINED (default fast_cnn_large)",
-    )
-    predict.add_argument(
         "--output",
         type=Path,
         default=Path("build/photos"),
         help="folder for the labelled pictures (default build/photos)",
     )
+
+    demo = commands.add_parser("demo", help="a page in the browser to drop photographs on")
+    demo.set_defaults(command=show_demo)
+    demo.add_argument("--port", type=int, help="of 127.0.0.1 (default: a free one from 7860 on)")
+    for command in (predict, demo):
+        command.add_argument(
+            "--network",
+            default="fast_cnn_large",
+            help="a name of cifar_utils.pretrained.TRAINED (default fast_cnn_large)",
+        )
 
     run = commands.add_parser("run", help="train a recipe, evaluate it, write a record a seed")
     run.set_defaults(command=run_recipe)
