@@ -5,7 +5,7 @@ READY := .venv/.ready
 LANES := lane-colab lane-jax lane-lowest lane-newest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: $(LANES) tutorial test data notebooks results repository lab demo site browser lint clean
+.PHONY: $(LANES) tutorial test data notebooks results repository version lab demo site browser lint clean
 .DEFAULT_GOAL := tutorial
 
 tutorial: $(READY)  ## run the series on few images, and keep it as HTML
@@ -29,6 +29,9 @@ results: $(READY)  ## render the ledger's tables and figures/ from its records
 
 repository:  ## make repository URL=https://github.com/you/yours: the address, wherever it stands
 	@$(PYTHON) .ci/repository "$(URL)"
+
+version:  ## make version VERSION=0.3.0: the version, wherever it stands
+	@$(PYTHON) .ci/version "$(VERSION)"
 
 lab: $(READY)
 	@$(BIN)/jupyter lab notebooks

@@ -77,6 +77,13 @@ def choose_real_data() -> str:
     return chosen
 
 
+def shown(path: Path) -> str:
+    """The path from here; on Windows, none leads from one drive to another."""
+    with suppress(ValueError):
+        return os.path.relpath(path)
+    return str(path)
+
+
 def is_solution(script: Path) -> bool:
     return script.parent.name == "solutions"
 
@@ -221,9 +228,9 @@ async def execute_all(jobs: list[tuple], at_once: int) -> int:
                 await execute(script, *rest)
                 outcome = f"{(time.perf_counter() - start) / 60:.1f} min"
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-                outcome = f"failed, see {os.path.relpath(FAILED)}/\n{error}"
+                outcome = f"failed, see {shown(FAILED)}/\n{error}"
         outcomes.append(outcome)
-        name = script.relative_to(SOURCES).with_suffix("")
+        name = script.relative_to(SOURCES).with_suffix("").as_posix()
         print(f"[{len(outcomes)}/{len(jobs)}] {name}: {outcome}", flush=True)
 
     await asyncio.gather(*(attempt(*job) for job in jobs))
@@ -285,7 +292,7 @@ def main() -> int:
     scripts = [
         path
         for path in sorted(SOURCES.rglob("*.py"), key=lambda path: path.name)
-        if any(str(path.relative_to(SOURCES)).startswith(name) for name in names)
+        if any(path.relative_to(SOURCES).as_posix().startswith(name) for name in names)
         and not ((options.output or options.check) and is_solution(path))
     ]
     if not scripts:
@@ -313,8 +320,10 @@ def main() -> int:
         (script, target, CELL_TIMEOUT[options.profile], options.output is not None)
         for script, target in zip(scripts, targets, strict=True)
     ]
-    failed = asyncio.run(execute_all(jobs, AT_ONCE[options.profile]))
-    print(f"Executed notebooks are in {os.path.relpath(folder)}/.")
+    # ZeroMQ, by which kernels speak, can't use the loop that Windows has by default.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        failed = runner.run(execute_all(jobs, AT_ONCE[options.profile]))
+    print(f"Executed notebooks are in {shown(folder)}/.")
     return 1 if failed else 0
 
 

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from test_models import COUNTS
 
+import cifar_utils
+
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "cifar_utils/README.md")
 
@@ -31,7 +33,8 @@ def test_local_links_lead_to_files(page):
 @pytest.mark.parametrize("page", PAGES[:2])
 def test_make_commands_are_targets(page):
     targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.M))
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)\b", text(page), re.M))
+    targets |= set(re.search(r"^LANES := (.*)$", text("Makefile"), re.M)[1].split())
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)\b", text(page), re.M))
     assert named and named <= targets
 
 
@@ -96,6 +99,27 @@ def test_python_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```python\n(.*?)```", text(page), re.S):
         exec(compile(block, page, "exec"), {})
+
+
+def test_the_version_is_one_wherever_it_stands():
+    assert f"\nversion: {cifar_utils.__version__}\n" in text("CITATION.cff")
+    newest = re.search(r"^## (\S+), \d+ \w+ 20\d\d$", text("CHANGELOG.md"), re.M)
+    assert newest[1] == cifar_utils.__version__
+
+
+def test_one_command_changes_the_version_everywhere(tmp_path):
+    for name in (
+        "CITATION.cff",
+        "cifar_utils/__init__.py",
+        "notebooks/src/01_explore_the_dataset.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    change = [sys.executable, ROOT / ".ci" / "version"]
+    assert subprocess.run([*change, "1.x"], cwd=tmp_path, capture_output=True).returncode == 1
+    subprocess.run([*change, "9.8.7"], cwd=tmp_path, check=True, capture_output=True)
+    for path in filter(Path.is_file, tmp_path.rglob("*")):
+        assert "9.8.7" in path.read_text() and cifar_utils.__version__ not in path.read_text()
 
 
 def test_one_command_changes_the_repositorys_address_everywhere(tmp_path):

@@ -87,6 +87,7 @@ def _in_a_process(number: int, contestant: Contestant, images: int) -> tuple[flo
             env=without_onednn | ENVIRONMENT | contestant.environment,
             capture_output=True,
             text=True,
+            errors="replace",  # not all that libraries say is in the encoding of the system
             timeout=LIMIT,
         )
     except subprocess.TimeoutExpired:

@@ -234,7 +234,8 @@ def _gpu() -> str:
 def output_of(*command: str) -> str:
     """First line that a command prints; nothing if it can't be run, fails or takes too long."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        options = {"capture_output": True, "text": True, "errors": "replace", "check": True}
+        done = subprocess.run(command, timeout=20, **options)
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip().partition("\n")[0]
