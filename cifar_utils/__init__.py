@@ -4,4 +4,4 @@ Importing this package, or its ``data``, ``evaluation``, ``explain`` and ``plott
 not import TensorFlow or Keras; ``cifar_utils.models`` does.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

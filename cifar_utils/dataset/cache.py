@@ -31,9 +31,9 @@ def own_cache() -> Path:
 def find_cifar10(data_dir: Named = None) -> Path | None:
     """Return the folder that holds CIFAR-10 on this machine, or None.
 
-    Looks where :func:`load_cifar10` looks, but never downloads. A folder that was named, by
-    ``data_dir`` or ``CIFAR10_DIR``, is the only one looked at; the folder that this returns
-    may be named so, too, even if it is the package's own cache.
+    Looks where :func:`~cifar_utils.data.load_cifar10` looks, but never downloads. A folder that
+    was named, by ``data_dir`` or ``CIFAR10_DIR``, is the only one looked at; the folder that this
+    returns may be named so, too, even if it is the package's own cache.
 
     Raises
     ------

@@ -28,7 +28,7 @@ if "google.colab" in sys.modules:
     from subprocess import check_call
 
     repository = "https://github.com/cifar10-keras-notebooks/cifar10-keras-notebooks"
-    package = f"git+{repository}@v0.1.0"
+    package = f"git+{repository}@v0.2.0"
     check_call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", package])
 
 from cifar_utils.notebook import check_answer, start
