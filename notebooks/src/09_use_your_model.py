@@ -280,10 +280,11 @@ probabilities = predict_probabilities(
     model, data.x_val, views=6, share=0.25, temperature=about.temperature
 )
 curve = selective_accuracy(data.y_val, probabilities)
-kept = curve[curve["accuracy"] >= PROMISE]
+promise = min(PROMISE, curve["accuracy"].max())
+kept = curve[curve["accuracy"] >= promise]
 coverage, threshold = kept["coverage"].max(), kept["confidence"].min()
 print(
-    f"{PROMISE:.0%} of the answers are right from a confidence of {threshold:.2f} on."
+    f"{promise:.0%} of the answers are right from a confidence of {threshold:.2f} on."
 )
 print(f"The network then answers {coverage:.0%} of the validation images.")
 
@@ -293,8 +294,8 @@ few = (
     len(curve) // 50
 )  # with fewer images, one more right or wrong moves the curve a lot
 ax.plot(curve["coverage"][few:], curve["accuracy"][few:], color=BLUE)
-ax.plot(coverage, PROMISE, "o", color=ORANGE)
-ax.annotate("our promise", (coverage, PROMISE), (-6, -14), textcoords="offset points",
+ax.plot(coverage, promise, "o", color=ORANGE)
+ax.annotate("our promise", (coverage, promise), (-6, -14), textcoords="offset points",
             color=ORANGE, ha="right")  # fmt: skip
 ax.set(xlim=(0, 1), xlabel="share of images answered, the surest first")
 ax.set_ylabel("of these, right")
