@@ -26,6 +26,8 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
     "urls"
 ]["Repository"]
 GUIDES = ["results/README.md", "cifar_utils/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+COLAB = REPOSITORY.replace("://github.com/", "://colab.research.google.com/github/") + "/blob/main"
+IN_REPOSITORY = re.compile(re.escape(REPOSITORY) + r"/(?:blob|tree)/main/([^#?]+)")
 WINGS = ("fast", "dataset", "experiments")
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 CONTENTS = """
@@ -60,9 +62,12 @@ def mended(text: str, page: str) -> str:
             new = f"{up}index.md"
         elif path in GUIDES or path.startswith("figures/") or path.endswith(".ipynb"):
             return match[0]
+        elif path == "notebooks/solutions":
+            new = f"{up}{notebooks(path)[0]}.ipynb"
         elif (ROOT / path).suffix == ".py" and path.startswith("cifar_utils/"):
-            room = path.split("/")[1].removesuffix(".py")
+            room, *part = path.removesuffix(".py").split("/")[1:]
             new = f"{up}reference/{room}.md"
+            hash_, anchor = ("#", part[0]) if part else (hash_, anchor)
         elif path.removeprefix("cifar_utils/") in WINGS:
             new = f"{up}reference/{path.removeprefix('cifar_utils/')}.md"
         else:
@@ -75,7 +80,8 @@ def mended(text: str, page: str) -> str:
 
 def gather() -> None:
     """Put all pages into an empty folder."""
-    shutil.rmtree(PAGES, ignore_errors=True)
+    for folder in (PAGES, ROOT / "build" / "jupyter_execute"):  # myst-nb adds to the second
+        shutil.rmtree(folder, ignore_errors=True)
     (PAGES / "reference").mkdir(parents=True)
     shutil.copytree(ROOT / "figures", PAGES / "figures")
     for page in GUIDES:
@@ -93,7 +99,7 @@ def gather() -> None:
         "Notebooks": notebooks(),
         "Solutions": notebooks("notebooks/solutions"),
         "Results": ["results/README"],
-        "Package": ["cifar_utils/README", *(f"reference/{room}" for room in [*rooms, *WINGS])],
+        "Reference": ["cifar_utils/README", *(f"reference/{room}" for room in [*rooms, *WINGS])],
         "Project": ["CONTRIBUTING", "CHANGELOG"],
     }
     front = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -129,18 +135,21 @@ def gather_notebook(page: str) -> None:
 
 
 class Page(HTMLParser):
-    """What a page links to, shows and can be linked to."""
+    """What a page links to, shows and can be linked to; the theme's buttons are kept apart."""
 
     def __init__(self, path: Path):
         super().__init__()
-        self.links, self.pictures, self.ids, self.path = [], [], set(), path
+        self.links, self.buttons, self.pictures, self.ids = [], [], [], set()
+        self.outputs = 0
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
+        kinds = (found.get("class") or "").split()
+        self.outputs += "cell_output" in kinds
         self.ids.add(found.get("id") or found.get("name"))
         if tag == "a" and found.get("href"):
-            self.links.append(found["href"])
+            (self.buttons if "btn" in kinds else self.links).append(found["href"])
         if tag == "img":
             self.pictures.append((found.get("src", ""), found.get("alt") or ""))
 
@@ -156,7 +165,10 @@ def faults() -> list[str]:
                 found.append(f"{name} shows {source}, which is not there")
             if "_images" in source and len(words) < 10:
                 found.append(f"{name} shows {source} without words")
-        for link in page.links:
+        for link in page.links + page.buttons:
+            in_repository = IN_REPOSITORY.match(link)
+            if in_repository and not (ROOT / unquote(in_repository[1])).exists():
+                found.append(f"{name} links to {link}, which the repository has not")
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
                 continue
@@ -165,15 +177,22 @@ def faults() -> list[str]:
                 found.append(f"{name} links to {link}, which is not there")
             elif parts.fragment and target in pages and parts.fragment not in pages[target].ids:
                 found.append(f"{name} links to {link}, whose place is not there")
-    where = REPOSITORY.replace("https://", "https://colab.research.google.com/").replace(
-        "github.com", "github"
-    )
-    for notebook in notebooks():
-        page = pages[SITE / f"{notebook}.html"]
-        if f"{where}/blob/main/{notebook}.ipynb" not in page.links:
+    for notebook in notebooks() + notebooks("notebooks/solutions"):
+        page = pages.get(SITE / f"{notebook}.html")
+        if page is None:
+            found.append(f"{notebook} has no page")
+            continue
+        if f"{COLAB}/{notebook}.ipynb" not in page.buttons:
             found.append(f"{notebook} has no button for Colab")
-        if not page.pictures:
-            found.append(f"{notebook} shows none of its outputs")
+        cells = nbformat.read(ROOT / f"{notebook}.ipynb", as_version=4).cells
+        outputs = [cell.outputs for cell in cells if cell.get("outputs")]
+        drawn = sum("image/png" in one.get("data", {}) for some in outputs for one in some)
+        shown = sum("_images" in source for source, _ in page.pictures)
+        if page.outputs != len(outputs) or shown < drawn:
+            found.append(
+                f"{notebook} shows {page.outputs} outputs and {shown} pictures, "
+                f"not {len(outputs)} and {drawn}"
+            )
     if not (SITE / "searchindex.js").exists():
         found.append("there is no search")
     return found

@@ -1,5 +1,6 @@
 """How Sphinx makes the book of what build.py has gathered."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -26,6 +27,10 @@ suppress_warnings = [
     "ref.python",  # a word in quotes that names several things is only a word
 ]
 
+nitpicky = True
+nitpick_ignore_regex = [("py:class", ".*")]  # types are told in words: "shape (n,)"
+toc_object_entries_show_parents = "hide"
+
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # those of Keras are not ours
 autodoc_typehints = "none"  # the docstrings say what types
@@ -50,3 +55,19 @@ html_static_path = ["static"]
 html_css_files = ["narrow.css"]
 html_show_sourcelink = False
 html_copy_source = False
+
+
+def skip_aliases(app, what, name, member, skip, options):
+    """Leave out the fields of a named tuple: Python says only their numbers."""
+    doc = getattr(member, "__doc__", None) or ""
+    return True if doc.startswith("Alias for field number") else None
+
+
+def keep_initials(app, what, name, member, options, lines):
+    """Let a reference begin with an author's initial, which is no item of a list."""
+    lines[:] = [re.sub(r"^(\s*)([A-Z])\. ", r"\1\\\2. ", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", skip_aliases)
+    app.connect("autodoc-process-docstring", keep_initials)
