@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_utils.experiments.demo import Guide, build_demo, in_words
+from cifar_utils.experiments.demo import Guide, build_demo, in_words, show
 from cifar_utils.photo import classify_photo
 
 
@@ -47,3 +47,8 @@ def test_without_gradio_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(ValueError, match=r"Expected the package gradio.*\[demo\]"):
         build_demo()
+
+
+def test_a_port_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="Expected port as a number from 0 to 65535"):
+        show(None, port=70_000)

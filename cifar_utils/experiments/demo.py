@@ -1,6 +1,8 @@
 """A page in the browser: drop a photograph, see what a network makes of it, and why."""
 
+import functools
 import os
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from cifar_utils.checks import check_count, expected
+from cifar_utils.checks import check_count, check_number, expected
 from cifar_utils.data import CLASS_NAMES, ImageData, find_cifar10, load_cifar10, load_cifar10_test
 from cifar_utils.explain import grad_cam, image_features
 from cifar_utils.photo import NOT_SURE, PhotoAnswer, classify_photo
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 IMAGES = 5_000  # training images that a photograph is compared with
 SIDE = 256  # pixels of a small image as shown
+NAMES = ("all of it", "the middle", "one end", "other end", "closer")  # of the views
 STYLE = """
 .gradio-container {max-width: 1100px !important; margin: auto !important}
 #answer h2 {margin: 0.2em 0}
@@ -28,7 +31,13 @@ STYLE = """
 .five .grid-container {grid-template-columns: repeat(5, minmax(0, 1fr)) !important;
   grid-template-rows: auto !important; height: auto !important}
 .five .thumbnail-item {aspect-ratio: 1 !important; height: auto !important; width: 100% !important}
-@media (max-width: 640px) {.five .caption-label {font-size: 9px !important; padding: 1px 3px}}
+#where .caption-label {display: none}  /* it would cover evidence; the row above has the names */
+@media (max-width: 640px) {
+  .five .grid-wrap {padding: 4px}
+  .five .grid-container {gap: 4px}
+  .five .caption-label {font-size: 9px !important; line-height: 1.1; padding: 2px 0;
+    inset: auto 0 0; max-width: none; white-space: normal; text-align: center; border-radius: 0}
+}
 """
 
 
@@ -44,7 +53,8 @@ class Guide:
     """
 
     def __init__(self, network: str = "fast_cnn_large", images: int = IMAGES):
-        source = "auto" if find_cifar10() else "synthetic"  # nothing is downloaded by a page
+        self.real = find_cifar10() is not None
+        source = "auto" if self.real else "synthetic"  # nothing is downloaded by a page
         self.network, self.model = network, load_trained(network)
         self.data: ImageData = load_cifar10(source, val_size=0, limit=check_count("images", images))
         self.test = load_cifar10_test(source)
@@ -61,9 +71,8 @@ class Guide:
         first = CLASS_NAMES.index(answer.best[0][0])
         heat = grad_cam(self.model, answer.views, first, average=False)
         glowing = overlay_heat(answer.views, heat)
-        names = ("all of it", "the middle", "one end", "the other end", "closer")
         seen, where = (
-            [(enlarged(view), name) for view, name in zip(views, names, strict=True)]
+            [(enlarged(view), name) for view, name in zip(views, NAMES, strict=True)]
             for views in (answer.views, glowing)
         )
         like = [
@@ -132,17 +141,29 @@ def build_demo(network: str = "fast_cnn_large", images: int = IMAGES) -> "gradio
 
     guide = Guide(network, images)
 
-    def tell(file):
-        if file is None:
-            return "", None, None, None, None
-        try:
-            return guide.tell(file)
-        except ValueError as error:
-            hint = str(error).replace(str(file), Path(str(file)).name)
-            raise gr.Error(hint, title="This can't be read", print_exception=False) from None
+    told_of = functools.lru_cache(8)(guide.tell)  # Gradio tells some changes twice
 
-    row = {"columns": 5, "rows": 1, "interactive": False, "allow_preview": False, "buttons": []}
-    row["elem_classes"] = "five"
+    def tell(payload):
+        if payload is None:
+            return "", None, None, None, None, gr.Column(visible=False)
+        file = Path(payload["path"])  # in a folder named by what the file holds
+        try:
+            return *told_of(file), gr.Column(visible=True)
+        except ValueError as error:
+            told = str(error).replace(str(file), file.name)
+            headline = f"## This can't be read\n{told}"
+            return headline, None, None, None, None, gr.Column(visible=False)
+
+    def five(name: str, what: str, why: str) -> gr.Gallery:
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=200):
+                gr.Markdown(f"### {what}\n{why}")
+            with gr.Column(scale=4, min_width=320):
+                return gr.Gallery(
+                    show_label=False, columns=5, rows=1, interactive=False, allow_preview=False,
+                    buttons=[], elem_id=name, elem_classes="five",
+                )  # fmt: skip
+
     with gr.Blocks(title="What does it see?", analytics_enabled=False) as page:
         gr.Markdown(
             f"# What does it see?\nDrop a photograph, or draw one from the test set. The network "
@@ -152,32 +173,41 @@ def build_demo(network: str = "fast_cnn_large", images: int = IMAGES) -> "gradio
             with gr.Column():
                 photo = gr.Image(
                     label="Your photograph", sources=["upload", "clipboard"], height=300,
-                    elem_id="photo", buttons=[],
+                    format="png", elem_id="photo", buttons=[],
                 )  # fmt: skip
-                # The file comes to us as it is: we read it with more care.
-                photo.preprocess = lambda payload: payload and payload.path
                 button = gr.Button(f"Draw a test image ({guide.data.name})", elem_id="draw")
-                if examples := packaged_photographs():
-                    gr.Examples([[str(path)] for path in examples], photo, label="Or try these")
             with gr.Column():
                 headline = gr.Markdown(elem_id="answer")
                 classes = gr.Label(
                     label="Its three best guesses", num_top_classes=3, show_heading=False,
                     elem_id="classes",
                 )  # fmt: skip
-        gr.Markdown("**What it saw.** The network takes small squares, so it looked five times.")
-        seen = gr.Gallery(show_label=False, elem_id="seen", **row)
-        gr.Markdown("**Where the evidence is.** The brighter, the more speaks for its best guess.")
-        where = gr.Gallery(show_label=False, elem_id="where", **row)
-        gr.Markdown(
-            f"**What it was reminded of.** The most similar of {len(guide.data.x_train):,} "
-            "training images, in the eyes of the network."
-        )
-        like = gr.Gallery(show_label=False, elem_id="like", **row)
-        if not find_cifar10():
-            gr.Markdown("*CIFAR-10 is not at hand: its images are drawn here. Try `make data`.*")
-        told = [headline, classes, seen, where, like]
-        photo.change(tell, photo, told, show_progress="minimal", api_visibility="private")
+                if examples := packaged_photographs():
+                    gr.Examples([[str(path)] for path in examples], photo, label="Or try these")
+        with gr.Column(visible=False) as reasons:
+            seen = five(
+                "seen", "What it saw", "The network takes small squares, so it looked five times."
+            )
+            where = five(
+                "where",
+                "Where the evidence is",
+                "The brighter, the more speaks for its best guess.",
+            )
+            kind = "training images" if guide.real else "drawn pictures"
+            like = five(
+                "like",
+                "What it resembles",
+                f"The most similar of {len(guide.data.x_train):,} {kind}, in the network's eyes.",
+            )
+        if not guide.real:
+            gr.Markdown(
+                "*CIFAR-10 is not at hand, so drawn pictures stand in for its images. "
+                "`make data` fetches it.*"
+            )
+        told = [headline, classes, seen, where, like, reasons]
+        quiet = {"show_progress": "minimal", "api_visibility": "private"}
+        # The file comes to us as it is: we read it with more care than Gradio.
+        photo.change(tell, photo, told, preprocess=False, **quiet)
         button.click(guide.draw, None, photo, api_visibility="private")
     return page
 
@@ -194,19 +224,38 @@ def packaged_photographs() -> list[Path]:
 
 
 def show(page: "gradio.Blocks", port: int | None = None, *, wait: bool = True) -> str:
-    """Serve the page on this machine alone; return its address, or wait until Ctrl-C."""
+    """Serve the page on this machine alone; return its address, or wait until Ctrl-C.
+
+    Parameters
+    ----------
+    page : gradio.Blocks
+        Of :func:`build_demo`.
+    port : int, optional
+        Of 127.0.0.1. Without, or for 0, it is a free one.
+    wait : bool
+
+    Raises
+    ------
+    ValueError
+        If there is no such port, or it is taken.
+    """
+    port = int(check_number("port", port or 0, 0, 65_535)) or None
     import gradio as gr
 
     plain = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
-    _, address, _ = page.launch(
-        server_name="127.0.0.1", server_port=port or None, share=False, quiet=True,
-        prevent_thread_lock=True, theme=gr.themes.Soft(**plain), css=STYLE, footer_links=[],
-        allowed_paths=[str(path.parent) for path in packaged_photographs()[:1]], ssr_mode=False,
-    )  # fmt: skip
+    try:
+        _, address, _ = page.launch(
+            server_name="127.0.0.1", server_port=port, share=False, quiet=True,
+            prevent_thread_lock=True, theme=gr.themes.Soft(**plain), css=STYLE, footer_links=[],
+            allowed_paths=[str(path.parent) for path in packaged_photographs()[:1]], ssr_mode=False,
+        )  # fmt: skip
+    except OSError as error:
+        raise expected("a free port", f"{port}, which is taken" if port else error) from None
     if wait:
         print(f"The page is at {address} until you press Ctrl-C.", flush=True)
         try:
-            page.block_thread()
+            while True:
+                time.sleep(3600)
         except KeyboardInterrupt:
-            page.close()
+            page.close(verbose=False)
     return address

@@ -32,7 +32,7 @@ def page(browser):
     page.on(
         "console", lambda told: wrong.append(f"console: {told.text}") if told.type == "error" else 0
     )
-    here = ("http://127.0.0.1", "http://localhost", "ws://", "data:", "blob:")
+    here = ("http://127.0.0.1:", "data:", "blob:")
     page.on(
         "request", lambda sent: sent.url.startswith(here) or wrong.append(f"request: {sent.url}")
     )

@@ -1,9 +1,15 @@
 """A photograph dropped on the page is told, with reasons."""
 
+import io
+import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import SCREENSHOTS
+from PIL import Image
+
+from cifar_utils.data import find_cifar10, load_cifar10_test
 
 pytest.importorskip("gradio", reason="Gradio is not installed")
 photographs = Path(pytest.importorskip("skimage.data").__file__).parent
@@ -55,12 +61,39 @@ def test_a_stranger_is_not_told(drop):
 def test_a_file_that_is_no_photograph_is_refused_by_name_and_the_next_one_told(
     drop, page, tmp_path
 ):
+    assert drop(photographs / "chelsea.png") == "Cat"
+    (tmp_path / "x.jpg").write_text("This is no picture.")
+    page.set_input_files("#photo input[type=file]", tmp_path / "x.jpg")
+    page.wait_for_selector("text=Expected x.jpg as a photograph", timeout=30_000)
+    assert not page.locator("#like img").count(), "the answer of before is still there"
+    assert drop(photographs / "rocket.jpg") == "Not sure"
+
+
+def test_an_example_is_told_and_a_bad_file_after_it_refused(drop, page, tmp_path):
+    page.click("button:has(img[src*='chelsea'])")
+    page.wait_for_selector("#answer h2:has-text('Cat')", timeout=60_000)
     (tmp_path / "x.jpg").write_text("This is no picture.")
     page.set_input_files("#photo input[type=file]", tmp_path / "x.jpg")
     page.wait_for_selector("text=Expected x.jpg as a photograph", timeout=30_000)
 
 
-def test_a_test_image_can_be_drawn(drop, page):
+def test_a_test_image_can_be_drawn_and_is_shown_as_it_is(drop, page):
     page.click("#draw")
     page.wait_for_selector("#answer h2", timeout=60_000)
-    assert page.locator("#photo img").count() == 1
+    file = page.request.get(page.locator("#photo img").get_attribute("src")).body()
+    pixels = np.asarray(Image.open(io.BytesIO(file)))[::8, ::8]
+    images, _ = load_cifar10_test("auto" if find_cifar10() else "synthetic")
+    assert (images == pixels).all(axis=(1, 2, 3)).any()
+
+
+def test_a_port_that_is_taken_is_refused():
+    import gradio as gr
+
+    from cifar_utils.experiments.demo import show
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with gr.Blocks(analytics_enabled=False) as page:
+            pass
+        with pytest.raises(ValueError, match=rf"Expected a free port\. Received: {port}"):
+            show(page, port, wait=False)
