@@ -628,7 +628,7 @@ def to_eight_bits(path, leave=()):
 
 # %%
 ready = files / "ready.onnx"
-quant_pre_process(files / "model.onnx", ready)
+quant_pre_process(files / "model.onnx", ready, skip_symbolic_shape=True)
 eight_bits = to_eight_bits(files / "eight_bits.onnx")
 x_few, y_few = many, data.y_val[: len(many)]
 for name, run in {"32 bits": formats["ONNX Runtime"], "8 bits": eight_bits}.items():
