@@ -4,7 +4,6 @@ import argparse
 import functools
 import json
 import sys
-from collections import Counter
 from pathlib import Path
 
 from cifar_utils.checks import check_count, check_number, expected
@@ -130,20 +129,30 @@ def predict_photos(options: argparse.Namespace) -> None:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise expected("--output as a folder that can be written to", error) from None
-    bad, used = [], Counter()
+    encoding = sys.stdout.encoding or "utf-8"
+    bad, used = [], set()
     for photo in options.photos:
         try:
             answer = classify_photo(photo, options.network)
         except ValueError as error:
             bad.append(error)
             continue
+        name, times = photo.stem, 1
+        while name.casefold() in used:  # photographs of one name may come from several folders
+            times += 1
+            name = f"{photo.stem}-{times}"
+        used.add(name.casefold())
+        file = options.output / f"{name}-answer.png"
         axes = answer.plot()
-        used[photo.stem] += 1  # photographs of one name may come from several folders
-        number = f"-{used[photo.stem]}" if used[photo.stem] > 1 else ""
-        file = options.output / f"{photo.stem}{number}-answer.png"
-        axes.figure.savefig(file, dpi=150, bbox_inches="tight")
-        plt.close(axes.figure)
-        print(f"{photo}: {answer} -> {file}")
+        try:
+            axes.figure.savefig(file, dpi=150, bbox_inches="tight")
+        except OSError as error:
+            bad.append(expected(f"{file} as a file that can be written", error))
+            continue
+        finally:
+            plt.close(axes.figure)
+        told = f"{photo}: {answer} -> {file}"  # names of files may hold what cannot be printed
+        print(told.encode(encoding, "backslashreplace").decode(encoding))
     if bad:
         raise ValueError("\n".join(map(str, bad)))
 

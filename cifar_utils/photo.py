@@ -2,6 +2,7 @@
 
 import functools
 import os
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     import keras
 
 FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-MEGAPIXELS = 150  # more is refused: one pixel takes up to four bytes while a file is read
+MEGAPIXELS = 150  # more is refused: reading takes 4 bytes a pixel of most files, at worst 20
 KEPT = 256  # pixels of the shorter side, at least, that reading keeps of a large photograph
 ORIENTATION = 0x0112  # the number of an EXIF entry
 STRIP = 8  # rows of the reduced photograph that are converted at a time
 NOT_SURE = "not sure"
+ONE_AT_A_TIME = threading.Lock()  # memory is one, and so are the filters of warnings
 File = str | os.PathLike | IO[bytes] | Image.Image | np.ndarray
 
 
@@ -60,10 +62,13 @@ class PhotoAnswer:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the photograph, the answer above it, and the three best classes as bars below.
 
+        Names of more than 20 letters are cut.
+
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            To draw on; otherwise on a new figure.
+            To draw on; otherwise on a new figure. A figure of several has room for the bars with
+            ``layout="constrained"``.
 
         Returns
         -------
@@ -73,20 +78,22 @@ class PhotoAnswer:
             ax = plt.figure(figsize=(3.2, 4.2), layout="constrained").add_subplot()
         ax.imshow(self.photo)
         ax.set_axis_off()
-        ax.set_title(self.label, fontweight="bold")
-        names, shares = zip(*self.best, strict=True)
-        tall = 0.36 * self.photo.shape[1] / self.photo.shape[0]  # by the width, as shown
-        bars = ax.inset_axes((0, -1.1 * tall, 1, tall))
-        colours = ["0.75"] * len(names)
+        ax.set_title(_cut(self.label), fontweight="bold", parse_math=False)
+        height, width, _ = self.photo.shape
+        wide = max(1, 0.6 * height / width)  # bars of a tall photograph are wider than it
+        tall = 0.36 * wide * width / height
+        bars = ax.inset_axes(((1 - wide) / 2, -1.1 * tall, wide, tall))
+        colours = ["0.75"] * len(self.best)
         if self.label != NOT_SURE:
             colours[0] = "#0072B2"
-        bars.barh(range(len(names)), shares, color=colours, height=0.8)
+        shares = [share for _, share in self.best]
+        bars.barh(range(len(shares)), shares, color=colours, height=0.8)
         for row, (name, share) in enumerate(self.best):
             inside = share > 0.6  # a word beside a long bar would leave the picture
             bars.text(
                 0.02 if inside else share + 0.02,
                 row,
-                f"{name}  {share:.0%}",
+                f"{_cut(name)}  {share:.0%}",
                 va="center",
                 color="white" if inside and colours[row] != "0.75" else "black",
                 parse_math=False,
@@ -94,6 +101,10 @@ class PhotoAnswer:
         bars.set(xlim=(0, 1), ylim=(2.5, -0.5))
         bars.set_axis_off()
         return ax
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:19]}…"
 
 
 def read_photo(file: File) -> np.ndarray:
@@ -125,7 +136,7 @@ def read_photo(file: File) -> np.ndarray:
     >>> read_photo(Image.new("L", (3000, 2000), "white")).shape
     (286, 429, 3)
     """
-    with warnings.catch_warnings():  # Pillow's own: of large sizes, and of odd EXIF data
+    with ONE_AT_A_TIME, warnings.catch_warnings():  # Pillow's, of large sizes and odd EXIF data
         warnings.simplefilter("ignore")
         return _read(file)
 
@@ -137,6 +148,10 @@ def _read(file: File) -> np.ndarray:
     if isinstance(file, Image.Image):
         return _pixels(file, "this image as a photograph")
     path = isinstance(file, (str, os.PathLike))
+    if not path and not hasattr(file, "read"):
+        hint = "Bytes become a file by io.BytesIO(data)." if isinstance(file, bytes) else ""
+        wanted = "a path, a binary file, a PIL image or an array as a photograph"
+        raise expected(wanted, type(file).__name__, hint)
     wanted = f"{file if path else getattr(file, 'name', file)} as a photograph"
     Image.init()
     readable = [name for name in FORMATS if name in Image.OPEN]  # not all Pillows can do all
@@ -164,23 +179,31 @@ def _pixels(image: Image.Image, wanted: str, *, ours: bool = False) -> np.ndarra
         received = f"{width} x {height}, {width * height / 1e6:.0f} megapixels"
         raise expected(f"{wanted} of at most {MEGAPIXELS} megapixels", received, "Make it smaller.")
     wide = image.mode == "I" and image.format not in ("PNG", "PPM")  # these have 16 bits of 32
-    if wide or image.mode in ("F", "LAB", "HSV"):
+    if wide or image.mode in ("F", "LAB", "HSV", "La"):
         hint = "Convert it to RGB of 8 bits first."
         raise expected(f"{wanted} in grey, RGB or CMYK", f"mode {image.mode}", hint)
     try:
         if ours:  # JPEG decodes at an eighth of its size, if that is enough
             image.draft(None, (KEPT, KEPT))
         image.load()
-        orientation = image.getexif().get(ORIENTATION, 1)  # loading has turned a TIFF already
         factor = max(1, min(image.size) // KEPT)
-        tops = range(0, image.height, factor * STRIP)
-        boxes = [(0, y, image.width, min(y + factor * STRIP, image.height)) for y in tops]
-        strips = [np.asarray(_rgb(image.crop(box), factor)) for box in boxes]
-        upright = Image.fromarray(np.concatenate(strips))
-        upright.getexif()[ORIENTATION] = orientation
-        return np.asarray(ImageOps.exif_transpose(upright))
+        small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+        for top in range(0, image.height, factor * STRIP):
+            box = (0, top, image.width, min(top + factor * STRIP, image.height))
+            small.paste(_rgb(image.crop(box), factor), (0, top // factor))
+        small.getexif()[ORIENTATION] = _orientation(image)
+        ImageOps.exif_transpose(small, in_place=True)
+        return np.array(small)
     except Exception as error:  # whatever damage makes of a decoder
         raise expected(wanted, f"{type(error).__name__}: {error}", "Is it damaged?") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """How a loaded photograph is to be turned, by EXIF's numbers; damaged EXIF says nothing."""
+    try:
+        return image.getexif().get(ORIENTATION, 1)  # loading has turned a TIFF already
+    except Exception:
+        return 1
 
 
 def _rgb(strip: Image.Image, factor: int) -> Image.Image:
@@ -188,7 +211,7 @@ def _rgb(strip: Image.Image, factor: int) -> Image.Image:
     if strip.mode.startswith("I"):  # 16 bits, in one of five orders of bytes
         grey = np.asarray(strip).astype(np.int64) // 257
         strip = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
-    if strip.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in strip.info:
+    if strip.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in strip.info:
         strip = strip.convert("RGBA").reduce(factor)
         white = Image.new("RGBA", strip.size, "white")
         return Image.alpha_composite(white, strip).convert("RGB")
@@ -222,8 +245,10 @@ def photo_views(photo: np.ndarray, size: tuple[int, int] = (32, 32)) -> np.ndarr
     >>> photo_views(np.zeros((300, 400, 3), "uint8")).shape
     (5, 32, 32, 3)
     """
-    image = Image.fromarray(read_photo(photo))
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise expected("size as (rows, columns)", repr(size))
     rows, columns = (check_count("a side of size", side) for side in size)
+    image = Image.fromarray(read_photo(photo))
     width, height = image.size
     side = min(width, height)
     squares = [((width - side) * place, (height - side) * place, side) for place in (0.5, 0.0, 1.0)]

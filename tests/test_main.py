@@ -132,6 +132,28 @@ def test_predict_tells_good_photographs_and_names_bad_ones(tmp_path, capsys):
     assert "--output as a folder that can be written to" in capsys.readouterr().err
 
 
+def test_predict_loses_no_answer_to_another_name_or_a_file_in_the_way(tmp_path, capsys):
+    names = ["a.png", "a-2.png", "A.bmp", "way.png", "caf\udce9.png", "b $x_$.png"]
+    if sys.platform != "linux":  # elsewhere, names of files are text
+        names.remove("caf\udce9.png")
+    (tmp_path / "out" / "way-answer.png").mkdir(parents=True)
+    for name in names:
+        Image.new("RGB", (20, 20)).save(tmp_path / name)
+    photos = [str(tmp_path / name) for name in (*names, "a.png")]
+    output = str(tmp_path / "out")
+    assert main(["predict", *photos, "--network", "valid_cnn", "--output", output]) == 1
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and "way-answer.png as a file that can be written" in told.err
+    assert told.out.count("\n") == len(photos) - 1
+    assert len([path for path in (tmp_path / "out").iterdir() if path.is_file()]) == len(photos) - 1
+
+
+def test_predict_wants_a_photograph(capsys):
+    with pytest.raises(SystemExit):
+        main(["predict"])
+    assert "PHOTO" in capsys.readouterr().err
+
+
 def test_predict_knows_its_networks_before_it_reads_anything(capsys):
     assert main(["predict", "missing.jpg", "--network", "fast_cn"]) == 1
     assert "Did you mean 'fast_cnn'" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """A run is checked before it is trained, and counts once."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from cifar_utils.data import load_cifar10, load_cifar10_test
 from cifar_utils.experiments import ledger
 from cifar_utils.experiments import run as experiment
 from cifar_utils.models import build_model
+from cifar_utils.pretrained import Trained
 from cifar_utils.training import RECIPES
 
 
@@ -67,6 +69,18 @@ def test_a_seed_that_two_processes_run_at_once_is_trained_and_counted_once(
     (record,) = ledger.read_records(tmp_path / "results")
     assert record["settings"] == RECIPES["valid_cnn"].settings()
     assert record["versions"]["cifar_utils"].startswith(cifar_utils.__version__)
+
+
+def test_a_kept_network_knows_how_sure_it_has_to_be(data, tmp_path, monkeypatch):
+    sure = np.linspace(0.99, 0.51, 50)  # of the 30 surest answers all are right, then none
+    said = np.where(np.arange(50) < 30, data.y_val, (data.y_val + 1) % 10)
+    probabilities = np.repeat((1 - sure)[:, None] / 9, 10, axis=1)
+    probabilities[np.arange(50), said] = sure
+    monkeypatch.setattr(experiment, "predict_probabilities", lambda *_, **__: probabilities)
+    run = SimpleNamespace(model=build_model("valid_cnn"), recipe=RECIPES["valid_cnn"])
+    experiment.keep_network(run, data, {"test_accuracy": 0.5}, tmp_path / "kept")
+    about = Trained(**json.loads((tmp_path / "kept.json").read_text()))
+    assert about.threshold == sure[29] and about.temperature == 1
 
 
 def test_an_unfinished_run_does_not_go_on_on_another_machine(data, test_set, tmp_path, monkeypatch):
