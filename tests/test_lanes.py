@@ -44,6 +44,18 @@ def test_a_lane_that_is_none_is_refused():
     assert done.stderr == "Expected colab, jax, lowest or newest. Received: 'lowes'.\n"
 
 
+def test_what_the_lane_without_tensorflow_leaves_out_is_there_and_no_more():
+    script = (ROOT / ".ci" / "lane").read_text(encoding="utf-8")
+    (left_out,) = re.findall(r"left_out=\(\n(.*?)\n    \)\n", script, re.S)
+    left_out = re.sub(" # .*", "", left_out)
+    named = {n for names in re.findall(r"tests/test_\{(.*?)\}", script) for n in names.split(",")}
+    tests = "".join((ROOT / f"tests/test_{n}.py").read_text(encoding="utf-8") for n in named)
+    for word in set(re.findall(r"\w+", left_out)) - {"and", "or", "shape0"}:
+        assert word in tests, word
+    # `-k "True and not …"` would choose the few tests with True in their names.
+    assert '-k "not (${any# or })"' in script
+
+
 def test_actions_are_pinned_by_their_commit_and_each_to_one():
     pinned = {}
     for path in WORKFLOWS:
