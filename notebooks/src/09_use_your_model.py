@@ -87,6 +87,7 @@ PICTURES = 30  # of each of our own classes, to learn from
 JUDGES = 200  # of each, to test with
 TUNING_EPOCHS = 30
 SEEDS = [0, 1, 2]
+TO_BEAT = 0.873  # what fine-tuning reached here, for exercise 3
 TEST_LIMIT = 2_000
 TURNS = 30  # of each format, when we measure speed
 YOUR_PHOTO = ""
@@ -856,8 +857,7 @@ check_answer(
 # `judges` from pixels to logits. It may take a few minutes. Never train on `judges`. **To beat:** the mean of our fine-tuned networks.
 
 # %%
-to_beat = np.mean(results["fine-tuned"], axis=0)[1]
-print(f"to beat: {to_beat:.1%}")
+print(f"to beat: {TO_BEAT:.1%}")
 
 
 # %% tags=["answer-3"]
@@ -874,7 +874,7 @@ def judged():
 
 
 def problem(reached):
-    return reached <= to_beat and f"it gets {reached:.1%} of the pictures, not more"
+    return reached <= TO_BEAT and f"it gets {reached:.1%} of the pictures, not more"
 
 
 check_answer(
