@@ -151,7 +151,7 @@ for name, small in {"picked": picked, "averaged": averaged}.items():
 #
 # ## 2 It must fill the picture
 #
-# What made it so easy? The people who made CIFAR-10 put each thing in the middle, and let it fill the square. Your photographs won't be so tidy. Let us take some validation images, and step back from each. The thing becomes smaller, and a blur of its own colours fills the rest.
+# What made it so easy? The people who made CIFAR-10 put each thing in the middle, and let it fill much of the square. Your photographs won't be so tidy. Let us take some validation images, and step back from each. The thing becomes smaller, and a blur of its own colours fills the rest.
 
 
 # %%
@@ -320,7 +320,7 @@ show(careful)
 # ## 5 Classes of your own
 #
 # You don't care about frogs and trucks? Then teach the network something else. We want it to tell fishes, houses and mugs apart, and we have thirty pictures of each. To keep the
-# notebook free of downloads, we draw ours: a thing of random colours, tilted and stretched, in front of a piece of photograph. If you have a folder with one folder of pictures for each class, put its path in `folder` below, and skip the drawing.
+# notebook free of downloads, we draw ours: a thing of random colours, tilted and stretched, in front of a piece of photograph. You have pictures of your own? Then make two folders, each with one folder of pictures for each class: one to learn from and one to judge by. Put their paths in `folder` and `exam` below, instead of the drawing.
 
 
 # %% jupyter={"source_hidden": true} tags=["hide-input", "setup"]
@@ -770,7 +770,7 @@ for name, (run, file) in rows.items():
 # 2. **When pictures are few, fine-tune.** Training anew learns them by heart; frozen features know only what they were once asked for.
 # 3. **After each move, compare.** A saved, exported or quantized network is a new one until you have shown that it gives the same answers.
 #
-# This is the end of the series. You began with a data set and the question what is wrong with it, and you leave with a network that you have trained, judged, broken, mended and sent out into the world. Go and show it your cat.
+# This is the end of the series. You began with a data set and the question what is wrong with it, and you leave with networks that you have trained, judged, broken, mended and sent out into the world. Go and show it your cat.
 
 # %% [markdown]
 # ## Exercises
