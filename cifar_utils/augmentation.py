@@ -261,7 +261,11 @@ def build_augmentation(
         options = {"name": f"{name}_{i}" if name in names else name, "dtype": "float32"}
         names.append(name)
         options["seed"] = None if seed is None else (1000 * seed + i) % 2**32
-        layers.append(_layer(name, amount, input_shape[2], options))
+        layer = _layer(name, amount, input_shape[2], options)
+        # Keras keeps some from being compiled, which only TensorFlow asks; JAX would then compile
+        # nothing of the network that they are in, and take a hundred times as long.
+        layer.supports_jit |= keras.backend.backend() == "jax"
+        layers.append(layer)
     layers = layers or [keras.layers.Identity()]  # an empty Sequential is not built
     inputs = keras.Input(input_shape, dtype="float32")
     return keras.Sequential([inputs, *layers], name="augmentation")
