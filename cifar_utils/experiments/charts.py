@@ -67,14 +67,19 @@ def draw(results: Path | None, figures: Path, only: str | None = None) -> Iterat
 THEIRS, OURS_COLOR = "0.55", "tab:blue"
 
 
+LEFT = ("fast_cnn", "plain_cnn_tuned", "resnet20", "plain20", "dense_head_cnn",
+        "dense_head_cnn_augmented")  # whose names have more room on that side  # fmt: skip
+
+
 def plot_cost(runs: list[Group]) -> Axes:
     """Test accuracy against the cost of the training, and from a system's recipe to ours."""
     _, ax = plt.subplots(figsize=(8, 5.5), layout="constrained")
     shown = {}  # of several budgets of images, the one with the most seeds
     for run in sorted(runs, key=lambda run: len(run.records)):
-        shown[run.first["recipe"], run.first["epochs"]] = run
+        if run.first["recipe"] != "linear":  # far below all others: the staircase has it
+            shown[run.first["recipe"], run.first["epochs"]] = run
     authors = {system.recipe: system for system in SYSTEMS}
-    labels, places = [], {}
+    labels, places = {False: [], True: []}, {}
     for (recipe, epochs), run in shown.items():
         accuracy, cost = run.mean("test_accuracy"), run.first["operations"] / 1e15
         reach = 100 * accuracy.reach if accuracy.runs > 2 else 0  # two runs say next to nothing
@@ -82,8 +87,9 @@ def plot_cost(runs: list[Group]) -> Axes:
         color, mark = (THEIRS, "s") if system else (OURS_COLOR, "o")
         ax.errorbar(cost, 100 * accuracy.mean, reach, fmt=mark, color=color, ms=5, capsize=3)
         several = sum(other == recipe for other, _ in shown) > 1
-        name = system.tag if system else recipe
-        labels.append((cost, 100 * accuracy.mean, name + f", {epochs} epochs" * several, color))
+        name = system.tag if system else _ours_for(recipe)
+        label = cost, 100 * accuracy.mean, name + f", {epochs} epochs" * several, color
+        labels[recipe in LEFT and epochs < 100].append(label)
         places.setdefault(recipe, (cost, 100 * accuracy.mean))
     for system in SYSTEMS:
         ends = [places.get(recipe) for recipe in (system.recipe, f"{system.network}_tuned")]
@@ -92,10 +98,17 @@ def plot_cost(runs: list[Group]) -> Axes:
             ax.annotate("", ends[1], ends[0], arrowprops=arrow, zorder=0)
     _measure_cost(ax, runs)
     ax.margins(x=0.1, y=0.08)
-    ax.set_xlim(right=ax.get_xlim()[1] * 8)  # room for labels
+    ax.set_xlim(right=ax.get_xlim()[1] * 5)  # room for labels
     ax.set(xlabel="cost of the training (PFLOP)", ylabel="test accuracy, one view")
-    _write_beside(ax, labels)
+    for to_left, beside in labels.items():
+        _write_beside(ax, beside, to_left)
     return ax
+
+
+def _ours_for(recipe: str) -> str:
+    """A recipe of ours by the systems whose network it trains; else its own name."""
+    tags = [s.tag.split(",")[0] for s in SYSTEMS if recipe == f"{s.network}_tuned"]
+    return f"ours for {' and '.join(dict.fromkeys(tags))}" if tags else recipe
 
 
 NAMES = {  # on the front page, for those who don't know the recipes
@@ -148,19 +161,21 @@ def _measure_cost(ax: Axes, runs: list[Group]) -> None:
     label_source(ax, runs[0].first["data"]["name"])
 
 
-def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]]) -> None:
-    """Write each text to the right of its point, and below others that it would meet."""
+def _write_beside(ax: Axes, labels: list[tuple[float, float, str, str]], to_left: bool) -> None:
+    """Write each text beside its point, and below others that it would meet."""
     ax.figure.draw_without_rendering()  # places the Axes
     high, wide, taken = 16, 7, []  # pixels of a line and a letter
+    away, align = (-8, "right") if to_left else (8, "left")
     for x, y, text, color in sorted(labels, key=lambda label: -label[1]):
-        left, up = ax.transData.transform((x, y))
-        right, place = left + wide * len(text), up
+        near, up = ax.transData.transform((x, y))
+        left, right = sorted((near, near + np.sign(away) * wide * len(text)))
+        place = up
         for other_left, other_right, other in sorted(taken, key=lambda spot: -spot[2]):
             if left < other_right and other_left < right and place > other - high:
                 place = other - high
         taken.append((left, right, place))
         down = (place - up) * 72 / ax.figure.dpi
-        at = {"xytext": (8, down), "textcoords": "offset points", "va": "center"}
+        at = {"xytext": (away, down), "textcoords": "offset points", "va": "center", "ha": align}
         behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         ax.annotate(text, (x, y), color=color, fontsize=9, bbox=behind, **at)
 
@@ -172,24 +187,24 @@ def plot_curves(runs: list[Group]) -> Figure:
     for ax, network in zip(axes.flat, networks, strict=True):
         tags = {s.recipe: s.tag for s in SYSTEMS if s.network == network}
         shown = {}
-        for run in runs:
-            recipe, epochs = run.first["recipe"], run.first["epochs"]
+        for run in sorted(runs, key=lambda run: run.first["epochs"]):  # of several, the longest
+            recipe = run.first["recipe"]
             if recipe in (*tags, f"{network}_tuned") and run.mean("val_accuracy"):
-                shown[tags.get(recipe, "ours"), epochs] = run
-        styles = cycle(("-", "--", ":"))
-        for ((tag, epochs), run), style in zip(shown.items(), styles, strict=False):
+                shown[tags.get(recipe, "ours")] = run
+        dashes = cycle(("-", (0, (1, 1))))
+        for tag, run in sorted(shown.items(), key=lambda item: (item[0] == "ours", item[0])):
             curves = np.array([100 * np.array(r["history"]["val_accuracy"]) for r in run.records])
-            mean, x = curves.mean(axis=0), np.arange(1, epochs + 1)
-            color = OURS_COLOR if tag == "ours" else THEIRS
-            ax.plot(x, mean, style if tag != "ours" else "-", color=color)
+            mean, x = curves.mean(axis=0), np.arange(1, curves.shape[1] + 1)
+            color, dash = (OURS_COLOR, "-") if tag == "ours" else (THEIRS, next(dashes))
+            ax.plot(x, mean, linestyle=dash, color=color, label=tag)
             ax.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.2, lw=0)
-            ax.annotate(tag, (x[-1], mean[-1]), (4, 0), textcoords="offset points", color=color)
         ax.set_title(network)
         if not shown:
             ax.text(0.5, 0.5, NOT_RUN, ha="center", transform=ax.transAxes, color=THEIRS)
             ax.set_xticks([])
             continue
-        ax.set_xlim(0, 1.3 * max(epochs for _, epochs in shown))  # room for names
+        ax.legend(loc="lower right", fontsize=9)
+        ax.set_xlim(left=0)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
         ax.grid(alpha=0.3)
