@@ -127,6 +127,13 @@ def check_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
     return rows, columns, channels
 
 
+def check_pixels_left(model) -> None:
+    """Raise a ValueError where a Keras model's pooling leaves nothing: Keras 3.13 lets it pass."""
+    nodes = (node for layer in model.layers for node in layer._inbound_nodes[-1:])
+    if any(0 in made.shape for node in nodes for made in node.outputs):
+        raise ValueError("Expected maps of some pixels. Received: sizes of zero or negative ones.")
+
+
 def check_mirrors(mirrors: Sequence[str] | None) -> None:
     """None, or a list of one URL at least."""
     if mirrors is None:

@@ -187,15 +187,16 @@ def grad_cam(
     else:
         places = [check_choice("layer with maps", layer, known)]
     for name in reversed(places):
+        before = keras.Model(network.pixels, known[name])
         try:
             after = keras.Model(known[name], network.logits)
+            after(before(images[:1], training=False), training=False)  # where Keras 3.13 finds out
             break
-        except ValueError:  # Keras': there is a way around it
+        except (ValueError, KeyError):  # Keras': there is a way around it
             pass
     else:
         wanted = "layer as one that all paths through the network meet in"
         raise expected(wanted, repr(layer), "Take the addition that follows.")
-    before = keras.Model(network.pixels, known[name])
     if classes is not None:
         classes = _check_classes(classes, len(images), network.logits.shape[1])
     heat = []

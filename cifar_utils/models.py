@@ -30,6 +30,7 @@ from cifar_utils.checks import (
     check_count,
     check_input_shape,
     check_number,
+    check_pixels_left,
     expected,
 )
 from cifar_utils.data import IMAGE_SHAPE, NUM_CLASSES
@@ -117,7 +118,8 @@ def build_model(
         inputs = keras.Input(input_shape, name="pixels")
         scaled = _scaling(input_shape[2], statistics)(inputs)
         try:
-            logits = _BUILDERS[name](scaled, output, **options)
+            model = keras.Model(inputs, _BUILDERS[name](scaled, output, **options), name=name)
+            check_pixels_left(model)
         except TypeError as error:
             if not re.search("unexpected keyword|multiple values", str(error)):
                 raise
@@ -128,7 +130,7 @@ def build_model(
             raise expected(
                 f"images large enough for {name}", f"input_shape={input_shape}"
             ) from error
-    return keras.Model(inputs, logits, name=name)
+    return model
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from cifar_utils.augmentation import AlternateFlips, PadCropFlip, build_augmentation
 from cifar_utils.dataset.synthetic import draw_images
@@ -54,6 +53,7 @@ def test_each_image_gets_its_own_transform(name, images):
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_transform_works_in_tf_data(name, images):
+    tf = pytest.importorskip("tensorflow")
     layer = build_augmentation([(name, TRANSFORMS[name])], seed=0)
     dataset = tf.data.Dataset.from_tensor_slices(images).batch(32)
     batches = [b.numpy() for b in dataset.map(lambda x: layer(x, training=True))]
@@ -126,6 +126,7 @@ def test_alternating_flips_hit_half_of_the_images_in_any_range(scale, images):
 
 @pytest.mark.parametrize("inside", [True, False], ids=["in the network", "in tf.data"])
 def test_flips_alternate_in_ones_own_fit_by_their_callback(inside, images):
+    tf = pytest.importorskip("tensorflow")
     augmentation = build_augmentation([("crop_alternating_flip", 0)])
     seen = []
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from cifar_utils.checks import expected
+from cifar_utils.checks import check_pixels_left, expected
 from cifar_utils.dataset.files import IMAGE_SHAPE
 
 WHOLE = IMAGE_SHAPE[0]  # pixels a side of CIFAR-10's images
@@ -51,7 +51,9 @@ def at_side(model: keras.Model, side: int, *, share: bool = True) -> keras.Model
 
     try:
         inputs = keras.Input((rows, columns, channels), dtype=given.dtype)
-        return keras.models.clone_model(model, inputs, clone_function=copied)
+        smaller = keras.models.clone_model(model, inputs, clone_function=copied)
+        check_pixels_left(smaller)
     except ValueError as error:
         wanted = f"images large enough for {model.name}"
         raise expected(wanted, f"{rows} x {columns} pixels") from error
+    return smaller
