@@ -825,8 +825,8 @@ for count in (1, 6):
     print(f"test, {count} view(s): {interval} of {data.name}")
 
 # %% [markdown]
-# Past 90 %, on a processor, in minutes. In our ledger, five such runs on all 50,000 training images reach
-# 91.2 ± 0.2 % [2] with one view, and 92.3 ± 0.2 % with six [2]: their mean, and its 95 % interval.
+# Past 90 %, on a processor, in minutes. In our ledger, ten such runs on all 50,000 training images reach
+# 91.3 ± 0.1 % [2] with one view, and 92.4 ± 0.2 % with six [2]: their mean, and its 95 % interval.
 # Even these minutes are too many. Notebook 06 makes the same training faster, without changing what it learns.
 #
 # ## Check your understanding
