@@ -5,17 +5,20 @@ READY := .venv/.ready
 LANES := lane-colab lane-jax lane-lowest lane-newest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: $(LANES) tutorial test data notebooks results repository version lab demo site browser lint clean
+.PHONY: $(LANES) help tutorial test data notebooks results repository version lab demo site browser lint clean
 .DEFAULT_GOAL := tutorial
+
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z$$][^=]*:.*  ## / { sub(/\$$\(LANES\)/, "lane-NAME", $$1); printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 tutorial: $(READY)  ## run the series on few images, and keep it as HTML
 	@$(BIN)/python notebooks/execute.py --profile smoke --output build
 
-test: $(READY) lint  ## unit tests, doctests, then every notebook under nbval
+test: $(READY) lint  ## run unit tests and doctests, then every notebook under nbval
 	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --durations 10
 	@$(BIN)/python notebooks/execute.py --check
 
-$(LANES):  ## the ways by which users come; make lane-newest PRE=1 takes pre-releases, too
+$(LANES):  ## as users come: lane-colab, lane-jax, lane-lowest, lane-newest (PRE=1: pre-releases, too)
 	@.ci/lane $(@:lane-%=%)
 
 data: $(READY)  ## fetch CIFAR-10, unless it is here
@@ -27,28 +30,28 @@ notebooks: $(READY)  ## run the series in full, in place (more than an hour on t
 results: $(READY)  ## render the ledger's tables and figures/ from its records
 	@$(BIN)/python -m cifar_utils results
 
-repository:  ## make repository URL=https://github.com/you/yours: the address, wherever it stands
+repository:  ## URL=https://github.com/you/yours: change the address, wherever it stands
 	@$(PYTHON) .ci/repository "$(URL)"
 
-version:  ## make version VERSION=0.3.0: the version, wherever it stands
+version:  ## VERSION=0.3.0: change the version, wherever it stands
 	@$(PYTHON) .ci/version "$(VERSION)"
 
-lab: $(READY)
+lab: $(READY)  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-demo: .venv/.demo  ## a page in the browser: drop a photograph
+demo: .venv/.demo  ## open a page on which photographs can be dropped
 	@$(BIN)/python -m cifar_utils demo
 
-site: .venv/.book  ## the book: notebooks, results and reference, in build/site
+site: .venv/.book  ## make the book, of notebooks, results and reference, in build/site
 	@$(BIN)/python docs/build.py
 
-browser: .venv/.browser  ## the demo and JupyterLab in headless Chromium; screenshots in build/
+browser: .venv/.browser  ## try the demo and JupyterLab in headless Chromium; screenshots in build/
 	@$(BIN)/pytest --durations 0 tests/browser
 
-lint: $(READY)
+lint: $(READY)  ## check the style of the code, a part of make test
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 
-clean:  ## leaves build/runs, where unfinished trainings are kept
+clean:  ## remove .venv and build, but for unfinished trainings (build/runs)
 	rm -rf .venv
 	[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +
 

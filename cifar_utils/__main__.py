@@ -333,6 +333,9 @@ def main(arguments: list[str] | None = None) -> int:
             "--results", type=Path, default=default_folder(), help="folder of the ledger"
         )
 
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help(sys.stderr)
+        return 2
     options = parser.parse_args(arguments)
     try:
         options.command(options)

@@ -157,3 +157,9 @@ def test_predict_wants_a_photograph(capsys):
 def test_predict_knows_its_networks_before_it_reads_anything(capsys):
     assert main(["predict", "missing.jpg", "--network", "fast_cn"]) == 1
     assert "Did you mean 'fast_cnn'" in capsys.readouterr().err
+
+
+def test_without_a_command_all_of_them_are_listed(capsys):
+    assert main([]) == 2
+    told = capsys.readouterr().err
+    assert all(f"\n    {name} " in told for name in ("data", "predict", "demo", "run", "judge"))

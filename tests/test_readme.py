@@ -38,6 +38,13 @@ def test_make_commands_are_targets(page):
     assert named and named <= targets
 
 
+def test_make_help_lists_the_targets():
+    done = subprocess.run(("make", "help"), cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = {line.split()[1] for line in done.stdout.splitlines()}
+    phony = re.search(r"^\.PHONY: \$\(LANES\) (.*)$", text("Makefile"), re.M)[1].split()
+    assert listed == {*phony, "lane-NAME"} and not done.stderr
+
+
 def test_the_front_page_is_short_and_has_two_commands():
     assert len(text("README.md").splitlines()) <= 130
     (block,) = re.findall(r"```sh\n(.*?)```", text("README.md"), re.S)
@@ -96,6 +103,7 @@ def test_python_examples_run(page, tmp_path, monkeypatch):
         for k in range(36):
             picture = rng.integers(0, 80, (60, 50 + k, 3)) + [0, 60, 120][i]
             Image.fromarray(picture.astype("uint8")).save(tmp_path / f"pictures/{name}/{k}.png")
+    Image.new("RGB", (640, 480), "tan").save(tmp_path / "cat.jpg")
     monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```python\n(.*?)```", text(page), re.S):
         exec(compile(block, page, "exec"), {})
