@@ -1,5 +1,6 @@
 """The plan of records is worked off once, cheapest run first, and says what is left."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,25 @@ def test_what_is_missing_is_run_cheapest_first_and_nothing_twice(run, trained, t
     assert run() == 0 and len(trained) == 4
     next(tmp_path.glob("train-plain_cnn-*.json")).unlink()
     assert run() == 0 and trained[4:] == [("plain_cnn", 2, 0, 100)]
+
+
+def test_what_another_process_runs_is_left_to_it(run, trained, tmp_path, monkeypatch):
+    busy = {("valid_cnn", 1, 1)}
+    locked = experiment._locked
+
+    @contextlib.contextmanager
+    def elsewhere(file, wait):
+        name, epochs, *_, seed, _ = file.stem.split("-")
+        if (name, int(epochs), int(seed.removeprefix("seed"))) in busy and not wait:
+            yield False
+            return
+        with locked(file, wait) as ours:
+            yield ours
+
+    monkeypatch.setattr(experiment, "_locked", elsewhere)
+    assert run() == 0
+    order = [(name, epochs, seed) for name, epochs, seed, _ in trained]
+    assert order == [("valid_cnn", 1, 0), ("valid_cnn", 2, 0), ("plain_cnn", 2, 0), *busy]
 
 
 def test_a_run_that_would_last_too_long_is_not_begun(run, trained, capsys):

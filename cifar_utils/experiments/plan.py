@@ -102,7 +102,7 @@ def work_off(
 ) -> None:
     """Run what the ledger lacks of a plan, one run after another, and say what is left.
 
-    Killed at any moment, it goes on where it was.
+    Killed at any moment, it goes on where it was. Several processes may work off one plan.
 
     Parameters
     ----------
@@ -137,16 +137,19 @@ def work_off(
         print(_left(runs, wanted, seconds_left(runs, records, here)), flush=True)
         if not runs:
             return
-        run = runs[0]
-        if minutes is not None:
-            ends = time.monotonic() - begin + (seconds_left([run], records, here) or 0)
-            if ends > 60 * minutes:
-                print(f"None of them ends within {minutes:g} minutes.")
-                return
-        run_seed(
-            run.recipe, data(run.all_images), test, run.seed, epochs=run.epochs,
-            precision=precision, results=results, state=state, weights=weights, verbose=verbose,
-        )  # fmt: skip
+        for run in runs:
+            if minutes is not None:
+                ends = time.monotonic() - begin + (seconds_left([run], records, here) or 0)
+                if ends > 60 * minutes:
+                    print(f"None of them ends within {minutes:g} minutes.")
+                    return
+            # What another process is at is left to it; only where nothing else is left, wait.
+            if run_seed(
+                run.recipe, data(run.all_images), test, run.seed, epochs=run.epochs,
+                precision=precision, results=results, state=state, weights=weights,
+                verbose=verbose, wait=run is runs[-1],
+            ):  # fmt: skip
+                break
 
 
 def missing(wanted: Mapping[Planned, dict], records: list[dict]) -> list[Planned]:

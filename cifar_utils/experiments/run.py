@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from sklearn.metrics import confusion_matrix, log_loss
 
 from cifar_utils.checks import check_count, check_labelled, check_seed, expected
@@ -47,7 +47,8 @@ def run_seed(
     state: Path,
     weights: Path | None = None,
     verbose: int = 2,
-) -> dict:
+    wait: bool = True,
+) -> dict | None:
     """Train one seed of a recipe and add its record to the ledger.
 
     A seed that the ledger has already, of the same recipe, epochs and images, is not run
@@ -68,11 +69,13 @@ def run_seed(
         Folders of the ledger and of the states of unfinished runs.
     weights : Path, optional
         A folder to keep the trained network in, under the name of its record.
+    wait : bool
+        Whether to wait for another process that runs the same seed.
 
     Returns
     -------
-    dict
-        The record.
+    dict or None
+        The record; None if another process is at it, and nobody waits.
 
     Raises
     ------
@@ -88,7 +91,9 @@ def run_seed(
     for folder, what in ((results, "results"), (state, "state")):
         _check_writable(Path(folder), what)
     file = Path(state) / f"{run_name}.npz"
-    with _locked(file.with_suffix(".lock")):
+    with _locked(file.with_suffix(".lock"), wait) as ours:
+        if not ours:
+            return None
         if known := read_records(results, **wanted):
             print(f"{name}, seed {seed}: in the ledger already.")
             return known[0]
@@ -193,10 +198,18 @@ def _check_writable(folder: Path, what: str) -> None:
 
 
 @contextlib.contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Hold a lock, and remove its file: those who wait for it find the record."""
-    with FileLock(file):
-        yield
+def _locked(file: Path, wait: bool) -> Iterator[bool]:
+    """Hold a lock, and remove its file: those who wait for it find the record.
+
+    Yields whether it could be had, which is certain for those who wait.
+    """
+    try:
+        held = FileLock(file).acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        yield False
+        return
+    with held:
+        yield True
         with contextlib.suppress(OSError):  # Windows removes no open file
             file.unlink()
 
