@@ -1,6 +1,7 @@
 """The figures, drawn from the ledger and nothing else."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import cycle
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
+from PIL import Image
 
 from cifar_utils.data import CLASS_NAMES
 from cifar_utils.experiments.tables import (
@@ -59,8 +61,11 @@ def draw(results: Path | None, figures: Path, only: str | None = None) -> Iterat
             continue
         figure = plot(records).get_figure()
         path = figures / f"{name}.png"
-        figure.savefig(path, dpi=150, metadata={"Software": None})
+        drawn = BytesIO()
+        figure.savefig(drawn, dpi=150)
         plt.close(figure)
+        # In 64 colours they are as clear, and a third of the size: they change with every record.
+        Image.open(drawn).convert("RGB").quantize(64, dither=0).save(path, optimize=True)
         yield path
 
 
