@@ -39,7 +39,8 @@ def test_make_commands_are_targets(page):
 
 
 def test_make_help_lists_the_targets():
-    done = subprocess.run(("make", "help"), cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ("make", "--no-print-directory", "help")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {line.split()[1] for line in done.stdout.splitlines()}
     phony = re.search(r"^\.PHONY: \$\(LANES\) (.*)$", text("Makefile"), re.M)[1].split()
     assert listed == {*phony, "lane-NAME"} and not done.stderr
