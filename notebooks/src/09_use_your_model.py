@@ -746,7 +746,7 @@ for name, chosen in tries.items():
 layer.set_weights([weights])
 
 # %% [markdown]
-# Yes: spare this one channel of 24, and nearly everything comes back. But why does it hurt? The loud channel is nearly constant, so its errors are, too: each output of the layer is shifted by nearly the same amount, everywhere in every image. And behind it stands batch normalisation, which subtracts any constant. We have just said so!
+# Yes: spare this one channel of 24, and nearly everything comes back. But why does it hurt? The loud channel is nearly constant, so its errors are, too: each output channel is shifted by an amount of its own, nearly the same everywhere in every image. And behind it stands batch normalisation, which subtracts any constant. We have just said so!
 #
 # In training it does. There it subtracts the mean of the batch at hand. But a trained network subtracts a mean that it **stored** in training, when no weight was rounded. Rounding has changed what the loud channel adds, and the stored mean doesn't know: it takes away 7.00, and 0.14 stays. If that is the whole story, we can leave *all* weights rounded and mend the stored means instead. **Before you run the cell:** will that do?
 
