@@ -157,13 +157,16 @@ def load_cifar10(
     images, labels, name, digest = _read("train", wanted, source, data_dir, mirrors)
     train, val = _stratified_split(labels, val_size, seed, limit)
     x_val, y_val, y_train = images[val], labels[val], labels[train]
-    # Move the training rows to the front of the array they are in, then give back the
-    # rest: a plain `images[train]` would for a moment need the memory twice.
-    for start in range(0, len(train), 100):
-        rows = train[start : start + 100]
-        images[start : start + len(rows)] = images[rows]
-    images.resize((len(train), 32, 32, 3), refcheck=False)
-    return ImageData(images, y_train, x_val, y_val, CLASS_NAMES, name, digest)
+    if limit is not None:
+        x_train = images[train]  # all others are let go
+    else:
+        # Move the training rows to the front of the array they are in: `images[train]` would
+        # for a moment need the memory twice, as does `ndarray.resize` from NumPy 2.5 on.
+        for start in range(0, len(train), 100):
+            rows = train[start : start + 100]
+            images[start : start + len(rows)] = images[rows]
+        x_train = images[: len(train)]
+    return ImageData(x_train, y_train, x_val, y_val, CLASS_NAMES, name, digest)
 
 
 def load_cifar10_test(
