@@ -270,13 +270,11 @@ def test_model_that_is_compiled_has_a_twin_that_is_not(maps):
     assert int(model.optimizer.iterations) == 2
 
 
+@pytest.mark.skipif(keras.__version__.startswith("3.13."), reason="it takes no input for an output")
 def test_inputs_that_may_be_left_out_still_may(maps):
     one, other = keras.Input((5, 5, 6)), keras.Input((5, 5, 6), optional=True, name="other")
     own = keras.layers.BatchNormalization()(one)
-    try:
-        model = keras.Model([one, other], [own, other])
-    except ValueError:  # of Keras 3.13
-        pytest.skip("this Keras takes no input for an output")
+    model = keras.Model([one, other], [own, other])
     twin = accelerate(model)
     assert [x.name for x in twin.inputs][1] == "other" and twin.exchanged
     close(model([maps, None])[0], twin([maps, None])[0], 1e-5)

@@ -70,7 +70,7 @@ def test_what_is_missing_is_run_cheapest_first_and_nothing_twice(run, trained, t
     assert run() == 0 and trained[4:] == [("plain_cnn", 2, 0, 100)]
 
 
-def test_what_another_process_runs_is_left_to_it(run, trained, tmp_path, monkeypatch):
+def test_what_another_process_runs_is_left_to_it(run, trained, monkeypatch):
     busy = {("valid_cnn", 1, 1)}
     locked = experiment._locked
 
