@@ -104,6 +104,7 @@ TURNS = 30  # of each format, when we measure speed
 data = load_cifar10(val_size=VAL_SIZE, seed=SEED, limit=LIMIT)
 about, model = TRAINED["fast_cnn_large"], load_trained("fast_cnn_large")
 photographs = Path(skimage.data.__file__).parent
+more = Path(sklearn.datasets.__file__).parent / "images"
 chelsea = Image.open(photographs / "chelsea.png").convert("RGB")
 print(f"Chelsea: {chelsea.width} x {chelsea.height}; an image of {data.name}: 32 x 32")
 
@@ -287,7 +288,6 @@ ax = answer.plot()
 # ship and truck?
 
 # %% alt="Eight photographs with their names and forced answers, each of them wrong." jupyter={"source_hidden": true} tags=["hide-input", "diagram"]
-more = Path(sklearn.datasets.__file__).parent / "images"
 strangers = {
     "an astronaut": photographs / "astronaut.png",
     "coffee": photographs / "coffee.png",
@@ -313,18 +313,17 @@ probabilities = predict_probabilities(
     model, data.x_val, views=6, temperature=about.temperature
 )
 curve = selective_accuracy(data.y_val, probabilities)
-promise = min(PROMISE, curve["accuracy"].max())
-kept = curve[curve["accuracy"] >= promise]
+kept = curve[curve["accuracy"] >= PROMISE]
 coverage, threshold = kept["coverage"].max(), kept["confidence"].min()
-print(f"{promise:.0%} of the answers are right from confidence {threshold:.2f} on.")
+print(f"{PROMISE:.0%} of the answers are right from confidence {threshold:.2f} on.")
 print(f"The network then answers {coverage:.0%} of the validation images.")
 
 # %% alt="A curve of accuracy against the share of images that are answered, falling to the right; a dot marks the share at which the promise is just kept." jupyter={"source_hidden": true} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
 few = len(curve) // 50  # of so few, one more right or wrong moves the curve a lot
 ax.plot(curve["coverage"][few:], curve["accuracy"][few:], color=BLUE)
-ax.plot(coverage, promise, "o", color=ORANGE)
-ax.annotate(f"confidence ≥ {threshold:.2f}", (coverage, promise), (-6, -14),
+ax.plot(coverage, PROMISE, "o", color=ORANGE)
+ax.annotate(f"confidence ≥ {threshold:.2f}", (coverage, PROMISE), (-6, -14),
             textcoords="offset points", color=ORANGE, ha="right")  # fmt: skip
 ax.set(xlim=(0, 1), xlabel="share of images answered, the surest first")
 ax.set_ylabel("accuracy of the answers")
@@ -341,8 +340,8 @@ sure = averages.max(axis=1) >= threshold
 print(f"wide photographs: {sure.mean():.0%} get an answer,", end="")
 print(f" {np.mean(averages[sure].argmax(axis=1) == y_known[sure]):.0%} of these right")
 for name, answer in forced.items():
-    sure = answer.confidence >= threshold
-    print(f"{name}: {answer.label if sure else 'not sure'} ({answer.confidence:.0%})")
+    label = answer.label if answer.confidence >= threshold else "not sure"
+    print(f"{name}: {label} ({answer.confidence:.0%})")
 
 # %% [markdown]
 # The promise holds for the wide photographs, too, where each thing is one of the ten classes. But the price is high. Most of them get no answer, partly because their looks disagree. That is the trade, and you set it by the threshold.
@@ -428,7 +427,6 @@ def teach(network, rate, epochs=TUNING_EPOCHS, batch=15):
 # The things to learn from stand in front of coffee, rocket and motorcycle. Those of the exam stand in front of the astronaut, the temple and the flower. So remembering the scenery won't help.
 
 # %% tags=["setup"]
-more = Path(sklearn.datasets.__file__).parent / "images"
 scenes = [photographs / f for f in ("coffee.png", "rocket.jpg", "motorcycle_left.png")]
 others = [photographs / "astronaut.png", more / "china.jpg", more / "flower.jpg"]
 folder = draw_folder(PICTURES, scenes, np.random.default_rng(SEED))
@@ -648,11 +646,20 @@ for (name, batch), times in seconds.items():
 # %%
 ready = files / "ready.onnx"
 quant_pre_process(files / "model.onnx", ready, skip_symbolic_shape=True)
-eight_bits = to_eight_bits(ready, files / "eight_bits.onnx")
-for name, run in {"model": formats["ONNX Runtime"], "eight_bits": eight_bits}.items():
-    score = np.mean(run(many).argmax(axis=1) == y_many)
-    size = (files / f"{name}.onnx").stat().st_size / 1e6
-    print(f"{name}: {size:.1f} MB, {score:.1%} of {len(many):,} validation images")
+runs = {"model": formats["ONNX Runtime"]}
+runs["eight_bits"] = to_eight_bits(ready, files / "eight_bits.onnx")
+
+
+def compare(images, labels):
+    """Print the size of each file, and its accuracy."""
+    for name, run in runs.items():
+        found = np.concatenate([run(x) for x in np.array_split(images, 10)])
+        size = (files / f"{name}.onnx").stat().st_size / 1e6
+        score = np.mean(found.argmax(axis=1) == labels)
+        print(f"{name}: {size:.1f} MB, {score:.1%} of {len(images):,} images")
+
+
+compare(many, y_many)
 
 # %% [markdown]
 # A quarter of the size, and several points are gone! Usually eight bits cost next to nothing [3]. Something is wrong with *this* network. Let us question the layers one by one: round the weights of one layer, leave all others as they are, and count. **Before you run the cell:** the first layer, the last one, or the largest one. Which one do you suspect?
@@ -705,14 +712,11 @@ values = before.predict(many, batch_size=250, verbose=0)
 channels = np.abs(values).mean(axis=(0, 1, 2))
 second, loudest = channels.argsort()[-2:]
 bias = model.get_layer("whitening_conv").get_weights()[1][loudest]
-print("a weight moved at most by, in shares of the largest:")
-print(*(f"{name} {share:.1%}" for name, share in moved.items()), sep=", ")
+print("layer by layer, the largest move, in shares of the largest weight:")
+print(*(f"{share:.1%}" for share in moved.values()))
 print(f"a usual channel: {np.median(channels):.1f} on average")
-print(
-    f"channel {loudest}: {channels[loudest]:.0f} on average, its bias {bias:.0f}, ",
-    end="",
-)
-print(f"its spread {values[..., loudest].std():.0f}")
+size, spread = channels[loudest], values[..., loudest].std()
+print(f"channel {loudest}: {size:.0f} on average, bias {bias:.0f}, spread {spread:.0f}")
 
 # %% alt="Bars for 24 channels: most are hardly to be seen, half a dozen are tall, and one towers over all." jupyter={"source_hidden": true} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7.5, 2.4), layout="constrained")
@@ -788,19 +792,8 @@ x_test, y_test = load_cifar10_test(limit=TEST_LIMIT)
 nodes = onnx.load(ready).graph.node
 layer_names = [node.name for node in nodes if node.op_type == "Conv"]
 print("left in 32 bits:", *layer_names[:2])
-mended = to_eight_bits(ready, files / "mended.onnx", leave=layer_names[:2])
-rows = {
-    "32 bits": (formats["ONNX Runtime"], "model.onnx"),
-    "8 bits": (eight_bits, "eight_bits.onnx"),
-    "8 bits, but for two layers": (mended, "mended.onnx"),
-}
-for name, (run, file) in rows.items():
-    found = np.concatenate(
-        [run(x) for x in np.array_split(x_test.astype("float32"), 10)]
-    )
-    score = np.mean(found.argmax(axis=1) == y_test)
-    size = (files / file).stat().st_size / 1e6
-    print(f"{name}: {size:.1f} MB, {score:.1%} of {len(y_test):,} test images")
+runs["mended"] = to_eight_bits(ready, files / "mended.onnx", leave=layer_names[:2])
+compare(x_test.astype("float32"), y_test)
 
 # %% [markdown]
 # The accuracy is back, at a quarter of the size. Eight bits for nearly all of the network are nearly free, once you have found the number that is too large.
